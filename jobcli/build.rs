@@ -1,4 +1,4 @@
-//! Says what is lost when the flags of `.cargo/config.toml` do not reach the build.
+//! Warns if the flags of `.cargo/config.toml` do not reach the build.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -9,7 +9,7 @@ fn main() {
     let is_fixed = variable("CARGO_ENCODED_RUSTFLAGS").contains("relocation-model=static");
     if is_glibc && !(is_static && is_fixed) {
         println!(
-            "cargo::warning=not linked statically: jobcli will work, but start in about twice the time and take about \
+            "cargo::warning=not linked statically: jobcli will work, but take about twice as long to start and use about \
              0.5 MB more for each running job. Unset RUSTFLAGS and build in the checkout, whose .cargo/config.toml has \
              the flags, or set RUSTFLAGS=\"-Ctarget-feature=+crt-static -Crelocation-model=static\" and pass \
              `--target` with your triple."

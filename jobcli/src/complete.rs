@@ -1,8 +1,8 @@
-//! What a shell is told when somebody presses Tab.
+//! Shell completion.
 //!
-//! The scripts that `jobcli completions` prints start this program again for each Tab, with a variable set. What is in the
-//! store is only looked at: no store is made, no job is started or put under a supervisor, and what goes wrong is not told,
-//! since it would be printed into the line that somebody types.
+//! The scripts that `jobcli completions` prints run this program again at each Tab, with a variable set. It only reads
+//! the store: no store is created, and no job is started or put under a supervisor. Errors are not reported, because
+//! they would be printed into the line being typed.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -23,29 +23,29 @@ use jobcore::query::SortKey;
 use jobcore::store::{IdPrefix, JobStore};
 use jobcore::{FileStore, Job, JobId, Query, Status};
 
-/// zsh loads a file of its `fpath` at the first Tab only, and expects it to answer that Tab: the library's script, which only
-/// defines what answers the next, would offer nothing the first time.
+/// zsh loads a file of its `fpath` at the first Tab, and expects the file to answer that Tab. The library's script only
+/// defines the function for later ones, so without this the first Tab would offer nothing.
 const ANSWER_FIRST_TAB: &str = r#"
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
     _clap_dynamic_completer_jobcli "$@"
 fi
 "#;
-/// Set by the scripts, to the name of the shell.
+/// The variable that the scripts set to the name of the shell.
 const VARIABLE: &str = "JOBCLI_COMPLETE";
-/// How many jobs are offered at most: the newest.
+/// How many jobs are offered at most, newest first.
 const MOST: usize = 100;
-/// How much of a command is shown beside its job, in columns.
+/// How many columns of its command are shown beside a job.
 const COMMAND_WIDTH: usize = 50;
 
-/// Answers a shell that asks about this command line, and does not return then.
+/// If a shell asks for completions, prints them and exits.
 pub(crate) fn answer_if_asked(command: fn() -> Command) {
-    // Every call pays for this look at the environment, and none for more.
+    // Calls that are not for completion pay for no more than this check.
     if std::env::var_os(VARIABLE).is_some() {
         CompleteEnv::with_factory(command).var(VARIABLE).complete();
     }
 }
 
-/// Returns what makes a shell ask.
+/// Returns the script that makes a shell ask for completions.
 pub(crate) fn script(shell: Shell) -> io::Result<Vec<u8>> {
     let mut script = Vec::new();
     let shells = Shells::builtins();
@@ -62,7 +62,7 @@ pub(crate) fn jobs() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| named_jobs(typed, |_| true))
 }
 
-/// Completes ids and names of jobs of which something runs or may run.
+/// Completes ids and names of jobs that are unfinished or still supervised.
 pub(crate) fn live_jobs() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| named_jobs(typed, |job| !job.status().is_final() || job.held))
 }
@@ -82,7 +82,7 @@ pub(crate) fn names() -> ArgValueCompleter {
     })
 }
 
-/// Completes labels that jobs have.
+/// Completes the labels of jobs.
 pub(crate) fn labels() -> ArgValueCompleter {
     words(async |store| {
         let labels = newest(&store).await?.into_iter().flat_map(|job| job.spec.labels);
@@ -90,7 +90,7 @@ pub(crate) fn labels() -> ArgValueCompleter {
     })
 }
 
-/// Completes groups: those with a limit, and those of jobs that run or wait.
+/// Completes groups: those with a limit, and those of running and waiting jobs.
 pub(crate) fn groups() -> ArgValueCompleter {
     words(async |store| {
         let load = store.load().await?;
@@ -114,7 +114,7 @@ pub(crate) fn statuses() -> ArgValueCandidates {
     })
 }
 
-/// Completes what lists can be sorted by.
+/// Completes sort keys of lists.
 pub(crate) fn sort_keys() -> ArgValueCandidates {
     ArgValueCandidates::new(|| SortKey::ALL.into_iter().map(|key| CompletionCandidate::new(key.as_str())).collect())
 }
@@ -134,26 +134,26 @@ pub(crate) fn agents() -> ArgValueCandidates {
     })
 }
 
-/// Completes words that are found in the store, each once.
+/// Completes words found in the store, each once.
 fn words(
     find: impl AsyncFn(FileStore) -> jobcore::Result<BTreeSet<String>> + Send + Sync + 'static,
 ) -> ArgValueCompleter {
     ArgValueCompleter::new(move |typed: &OsStr| {
         let typed = typed.to_string_lossy();
-        // Some shells would take other words apart, or expand them.
+        // Some shells would split or expand other words.
         let is_plain = |c: char| c.is_alphanumeric() || "._-=/:@+,".contains(c);
         let found = look(&find).into_iter().filter(|word| word.starts_with(&*typed) && word.chars().all(is_plain));
         found.map(CompletionCandidate::new).collect()
     })
 }
 
-/// Finds jobs, the newest first, each by its name, if it is the newest of that name, and by its short id.
+/// Finds jobs, newest first: each by its short id, and the newest of each name also by that name.
 fn named_jobs(typed: &OsStr, is_wanted: fn(&Job) -> bool) -> Vec<CompletionCandidate> {
     let Some(typed) = typed.to_str() else { return Vec::new() };
     let found = look(async |store| {
         let mut jobs = newest(&store).await?;
         if let Ok(prefix) = typed.parse::<IdPrefix>() {
-            // Those who type a part of an id may mean an old one.
+            // A typed part of an id may belong to an old job.
             let ids = store.ids(&Query::default().with_prefix(prefix), None, MOST).await?;
             let older: Vec<_> = ids.into_iter().filter(|id| jobs.iter().all(|job| job.id != *id)).collect();
             jobs.extend(read(&store, older).await);
@@ -167,7 +167,7 @@ fn named_jobs(typed: &OsStr, is_wanted: fn(&Job) -> bool) -> Vec<CompletionCandi
         if !is_wanted(&job) {
             continue;
         }
-        // The short id is the beginning of the tail; who types on means a part of that.
+        // The short id is the beginning of the tail, so a longer word is compared with the tail.
         let id = if typed.len() > job.id.short().len() { job.id.tail() } else { job.id.short() };
         let help = format!("{} {}", job.status(), fit(&command_line(&job), COMMAND_WIDTH));
         for word in name.into_iter().chain([id]).filter(|word| word.starts_with(typed)) {
@@ -181,13 +181,13 @@ fn command_line(job: &Job) -> String {
     job.shape(Timestamp::now()).command_line()
 }
 
-/// Reads the newest jobs, the newest first.
+/// Reads the newest jobs, newest first.
 async fn newest(store: &FileStore) -> jobcore::Result<Vec<Job>> {
     let ids = store.ids(&Query::default(), None, MOST).await?;
     Ok(read(store, ids).await)
 }
 
-/// Reads jobs; those that cannot be read, or are removed meanwhile, are left out.
+/// Reads jobs. Those that cannot be read, or have been removed meanwhile, are left out.
 async fn read(store: &FileStore, ids: Vec<JobId>) -> Vec<Job> {
     let mut jobs = Vec::new();
     for id in ids {
@@ -198,11 +198,11 @@ async fn read(store: &FileStore, ids: Vec<JobId>) -> Vec<Job> {
     jobs
 }
 
-/// Looks into the store that the line names, if there is one.
+/// Reads from the store that the command line names, if it exists.
 fn look<T: Default>(find: impl AsyncFnOnce(FileStore) -> jobcore::Result<T>) -> T {
     let found = || {
         let root = settings_of_line()?.store;
-        // To open it would make it.
+        // Opening a store creates it.
         let store = if root.join("format").exists() { FileStore::open(root).ok()? } else { return None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
         runtime.block_on(find(store)).ok()
@@ -210,13 +210,13 @@ fn look<T: Default>(find: impl AsyncFnOnce(FileStore) -> jobcore::Result<T>) -> 
     found().unwrap_or_default()
 }
 
-/// Returns the settings of the line that somebody types.
+/// Returns the settings that apply to the command line being typed.
 fn settings_of_line() -> Option<Settings> {
     let [store, config] = whereabouts(std::env::args_os());
     Settings::read(store, config).ok()
 }
 
-/// Returns the store and the settings file that a line names.
+/// Returns the store and the settings file that a command line names.
 fn whereabouts(line: impl IntoIterator<Item = OsString>) -> [Option<PathBuf>; 2] {
     let mut found = [None, None];
     let mut line = line.into_iter();
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_store_of_the_line_is_looked_into() {
+    fn the_store_named_on_the_line_is_used() {
         let line = ["jobcli", "--", "jobcli", "--store", "/a", "show", "--json", "--config=/b", "3f"];
         assert_eq!(whereabouts(line.map(OsString::from)), [Some("/a".into()), Some("/b".into())]);
     }

@@ -1,5 +1,5 @@
-//! What people type who are used to other tools: understood where it can only mean one thing, and answered with what does
-//! it here otherwise.
+//! Habits from other tools: what can only mean one thing is understood, and the rest is answered with the right
+//! command.
 
 use std::ffi::OsString;
 
@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue};
 use jobcore::front::{Failure, codes};
 use jobcore::stop::Signal;
 
-/// Words that are no verbs here, and what does here what they do elsewhere.
+/// Verbs of other tools, and what does the same here.
 const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["exec", "spawn", "new", "create", "launch"], "`jobcli run COMMAND` starts a job"),
     (&["follow", "watch"], "`jobcli tail --follow ID` prints the output of a job while it runs"),
@@ -24,7 +24,7 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["is-active"], "`jobcli status --active ID` exits with 0 if a job has not ended"),
 ];
 
-/// Returns a command line in which `kill -9` and `tail -5` are written with the options that stand for them.
+/// Rewrites abbreviations such as `kill -9` and `tail -5` to the options that they stand for.
 pub(crate) fn understood(line: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut line: Vec<_> = line.into_iter().collect();
     let Some(verb) = verb(&line) else { return line };
@@ -37,7 +37,7 @@ pub(crate) fn understood(line: impl IntoIterator<Item = OsString>) -> Vec<OsStri
     let end = options.iter().position(|word| word == "--").unwrap_or(options.len());
     let mut is_value = false;
     for (place, word) in options.into_iter().enumerate() {
-        // Of an option of one letter that takes a number.
+        // The value of a one-letter option that takes a number.
         let was_value = std::mem::replace(&mut is_value, ["-A", "-B", "-C", "-n"].iter().any(|option| word == *option));
         let short = word.to_str().and_then(|word| word.strip_prefix('-')).filter(|_| place < end && !was_value);
         match short.and_then(stands_for) {
@@ -48,7 +48,7 @@ pub(crate) fn understood(line: impl IntoIterator<Item = OsString>) -> Vec<OsStri
     line
 }
 
-/// Returns where the verb stands: it is the first word that is neither an option nor its value.
+/// Returns the index of the verb: the first word that is neither an option nor the value of one.
 fn verb(line: &[OsString]) -> Option<usize> {
     let mut place = 1;
     loop {
@@ -64,7 +64,7 @@ fn verb(line: &[OsString]) -> Option<usize> {
 fn signal(word: &str) -> Option<[String; 2]> {
     let signal: Signal = word.parse().ok()?;
     Some(match signal == Signal::KILL {
-        // Not one process of the job, and not only asked for: whoever types this wants it to be over.
+        // `-9` is meant to end the whole job at once, not to send one signal to one process.
         true => ["--grace".to_owned(), "0s".to_owned()],
         false => ["--signal".to_owned(), signal.to_string()],
     })
@@ -75,7 +75,7 @@ fn lines(word: &str) -> Option<[String; 2]> {
     is_number.then(|| ["--lines".to_owned(), word.to_owned()])
 }
 
-/// Returns what there is to say of a line with a verb of another tool.
+/// Returns the error, with a hint, for a verb of another tool.
 pub(crate) fn explanation(error: &clap::Error) -> Option<Failure> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
     let (_, hint) = ELSEWHERE.iter().find(|(words, _)| words.contains(&word.as_str()))?;

@@ -1,4 +1,4 @@
-//! The verbs in groups, which clap does not know of.
+//! The help, with the verbs in groups, which clap does not support.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -9,7 +9,7 @@ use clap::{ArgMatches, Command, CommandFactory, Error};
 
 use crate::cli::{Cli, without_rare};
 
-/// Every verb that is not hidden, once, in the order in which they are shown.
+/// Every visible verb once, in the order of the help.
 pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
     ("Run", &["run", "up", "down", "delegate", "rerun", "adopt"]),
     ("Look", &["list", "top", "show", "status", "output", "tail", "wait", "graph", "events", "usage", "statusline"]),
@@ -22,10 +22,10 @@ pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
 /// Parses a command line.
 ///
 /// # Errors
-/// What the parser has to say, which may be a help.
+/// Returns the parser's error, which may be the help that was asked for.
 pub(crate) fn matches(line: Vec<OsString>) -> Result<ArgMatches, Error> {
     match without_rare(|| Cli::command().try_get_matches_from(&line)) {
-        // What is wrong may be that a definition is missing, and a help shows all of them.
+        // The error may be due to a missing definition, and a help needs all of them.
         Err(error) if error.kind() != ErrorKind::DisplayVersion => {}
         parsed => return parsed,
     }
@@ -39,7 +39,7 @@ pub(crate) fn matches(line: Vec<OsString>) -> Result<ArgMatches, Error> {
 
 const HELP_UNASKED: ErrorKind = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
 
-/// Returns the definitions of the command line, with a help that shows the verbs in their groups.
+/// Returns the definition of the command line, with a help that shows the verbs in groups.
 pub(crate) fn command() -> Command {
     let command = Cli::command();
     let template = template(&command);
@@ -61,7 +61,7 @@ fn template(command: &Command) -> String {
         }
         template.push('\n');
     }
-    let _ = write!(template, "{header}Everywhere:{header:#}\n{{options}}{{after-help}}");
+    let _ = write!(template, "{header}Global options:{header:#}\n{{options}}{{after-help}}");
     template
 }
 
@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    /// All verbs, and what they are followed by, such as `config get`.
+    /// All verbs and their subcommands, such as `config get`.
     fn verbs(command: &Command) -> Vec<Command> {
         let with_own = |verb: &Command| [vec![verb.clone()], verbs(verb)].concat();
         command.get_subcommands().filter(|verb| verb.get_name() != "help").flat_map(with_own).collect()
@@ -84,7 +84,7 @@ mod tests {
             command.get_subcommands().filter(|verb| !verb.is_hide_set()).map(Command::get_name).collect();
         let grouped: Vec<_> = GROUPS.iter().flat_map(|(_, verbs)| *verbs).copied().collect();
         assert_eq!(grouped.iter().copied().collect::<BTreeSet<_>>(), visible);
-        assert_eq!(grouped.len(), visible.len(), "one is in two groups");
+        assert_eq!(grouped.len(), visible.len(), "a verb is in two groups");
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
         }
     }
 
-    /// They are there for lines that were written for other tools.
+    /// They exist only for command lines written for other tools.
     #[test]
     fn aliases_are_not_shown() {
         let mut command = command();

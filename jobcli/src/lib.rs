@@ -1,12 +1,13 @@
-//! `jobcli`: background jobs for people and scripts. Settings in, one call of jobcore, one printer.
+//! `jobcli`: background jobs for people and scripts. Each verb reads the settings, makes one call of jobcore and prints
+//! the result.
 
 // In the order in which to read them:
 // - `main.rs`: the program
-// - `habits.rs`, `cli/`, `help.rs`, `complete.rs`: the command line, its help, and what a shell is told at a Tab
-// - `project/`: files that say what the jobs of a project are
+// - `habits.rs`, `cli/`, `help.rs`, `complete.rs`: the command line, its help, and shell completion
+// - `project/`: files that define the jobs of a project
 // - `commands/`: the verbs
-// - `ui.rs`, `terminal.rs`: what is printed
-// - `top/`: jobs on the whole screen
+// - `ui.rs`, `terminal.rs`: printing
+// - `top/`: the full-screen view of jobs
 // - `reference.rs`: docs/cli.md
 
 pub mod cli;
@@ -26,12 +27,12 @@ use clap::FromArgMatches;
 use jobcore::front::text::print_if_hostile;
 use jobcore::front::{Failure, codes, process};
 
-/// How many events of descriptors are taken note of at a time.
+/// How many I/O events the runtime handles per tick.
 const IO_EVENTS: usize = 64;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    // Before the command line is looked at: a supervisor is started as this program with a hidden first argument.
+    // Before the command line is parsed: a supervisor is started as this program with a hidden first argument.
     jobcore::supervisor::run_if_asked();
     process::open_missing_streams();
     process::survive_writes();
@@ -48,7 +49,7 @@ fn program() -> ExitCode {
         },
     };
     let arguments = cli::Cli::from_arg_matches(&matches).unwrap_or_else(|error| refuse(&error));
-    // Few things happen at a time here, and room for many takes memory.
+    // Few events happen at a time here, and room for many takes memory.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_io_events_per_tick(IO_EVENTS).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -56,7 +57,9 @@ fn program() -> ExitCode {
     };
     let passes_code = arguments.verb.passes_code();
     let result = runtime.block_on(commands::run(arguments));
-    // Whatever still waits for a job waits in vain: this program ends, and no job does. The kernel takes all away at once.
+    // Do not shut the runtime down: tasks may still be waiting for jobs. The process is about to end, no job ends with it,
+    // and
+    // the kernel frees everything at once.
     std::mem::forget(runtime);
     match result {
         Ok(code) => code,
@@ -64,7 +67,7 @@ fn program() -> ExitCode {
     }
 }
 
-/// Prints what the parser of the command line has to say, which may be a help, and ends the program.
+/// Prints the parser's error, or the help that was asked for, and exits.
 fn refuse(error: &clap::Error) -> ! {
     if error.use_stderr() && print_if_hostile(error.render()) {
         std::process::exit(error.exit_code());

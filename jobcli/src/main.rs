@@ -1,8 +1,8 @@
-//! The shell's way to background jobs. Everything is in the library beside it.
+//! The `jobcli` program. All of its code is in the library of this crate.
 
 #![cfg_attr(all(target_os = "linux", target_env = "gnu"), no_main)]
 
-/// What the C library calls. That of glibc has told the standard library the arguments before.
+/// The entry point that the C library calls. glibc has already passed the arguments to the standard library.
 // SAFETY: no other function of this program has the name, and the C library calls it once, with arguments that it does not need.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[unsafe(no_mangle)]

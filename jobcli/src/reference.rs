@@ -1,4 +1,4 @@
-//! What the documents have from the definitions, so that they cannot say anything else: `docs/cli.md`, and a table.
+//! Documentation generated from the definitions, so that both agree: `docs/cli.md` and the table of variables.
 
 use std::fmt::Write;
 
@@ -12,8 +12,8 @@ pub fn markdown() -> String {
     command.build();
     let mut page = String::from(
         "# jobcli\n\n\
-         This page has the help text of every command. It is made from the program: `UPDATE_DOCS=1 cargo test -p jobcli` \
-         writes it, and a test compares it. [Settings](settings.md) has the settings file and the environment variables.\n",
+         This page has the help text of every command. It is generated from the program: `UPDATE_DOCS=1 cargo test -p jobcli` \
+         writes it, and a test checks it. [Settings](settings.md) describes the settings file and the environment variables.\n",
     );
     section(&mut page, &mut command.clone());
     let verbs = help::GROUPS.iter().flat_map(|(_, verbs)| *verbs);

@@ -1,24 +1,24 @@
-//! Output of a job on its way to a terminal: it may have colours and redraw its own line, and nothing else.
+//! Makes a job's output harmless to a terminal: it can set colours and redraw its own line, and nothing else.
 
 use std::io::{self, Write};
 
 use jobcore::escape::is_obeyed;
 
-/// The longest sequence that is waited for. The longest that sets colours has about 20 bytes.
+/// The longest sequence to wait for, in bytes. The longest one that sets colours has about 20.
 const LONGEST: usize = 64;
-/// Takes all colours back, xterm's control sequences.
+/// Resets all colours (xterm control sequence).
 const PLAIN: &[u8] = b"\x1b[0m";
 
-/// Passes on what a job wrote, so that it stays text wherever it came from. How the bytes are divided over calls makes no
-/// difference.
+/// Passes on a job's output as text that a terminal cannot obey. It makes no difference how the bytes are split over
+/// calls.
 ///
-/// Text, line breaks and tabs are passed on, and what changes nothing but the colours or the line that is being written:
-/// carriage return, backspace, `CSI m` and `CSI K`. Every other character that a terminal would obey is written as an
-/// escape, such as `\u{1b}`, and a byte that is no UTF-8 as `\xff`.
+/// Text, line breaks and tabs are passed on, and so is what changes only colours or the current line: carriage return,
+/// backspace, `CSI m` and `CSI K`. Every other character that a terminal would obey is written as an escape, such as
+/// `\u{1b}`, and bytes that are not UTF-8 as `\xff`.
 #[derive(Debug)]
 pub(crate) struct Harmless<W: Write> {
     out: W,
-    /// What is incomplete: a character or a sequence.
+    /// An incomplete character or sequence.
     pending: Vec<u8>,
     is_coloured: bool,
 }
@@ -28,7 +28,7 @@ impl<W: Write> Harmless<W> {
         Self { out, pending: Vec::new(), is_coloured: false }
     }
 
-    /// Passes on what is incomplete, as escapes, and takes colours back.
+    /// Writes what is incomplete as escapes, and resets colours.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         let rest = std::mem::take(&mut self.pending);
         let mut shown = Vec::new();
@@ -75,14 +75,14 @@ impl<W: Write> Write for Harmless<W> {
     }
 }
 
-/// What some bytes begin with, and its length.
+/// The kind and length of what some bytes begin with.
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
-    /// What is passed on as it is.
+    /// To be passed on unchanged.
     Kept(usize),
-    /// What would be obeyed, or is no text.
+    /// Would be obeyed by a terminal, or is not text.
     Obeyed(usize),
-    /// More has to come before it is known.
+    /// Cannot be decided without more bytes.
     Incomplete,
 }
 
@@ -98,7 +98,7 @@ fn part(bytes: &[u8]) -> Part {
     }
 }
 
-/// Judges a sequence by what is behind its first two bytes.
+/// Judges a sequence by what follows its first two bytes.
 fn sequence(rest: &[u8]) -> Part {
     let parameters = rest.iter().take(LONGEST).take_while(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')).count();
     match rest.get(parameters) {
@@ -114,7 +114,7 @@ fn character(bytes: &[u8]) -> Part {
     match chunk.valid().chars().next() {
         Some(c) if is_obeyed(c) => Part::Obeyed(c.len_utf8()),
         Some(_) => Part::Kept(chunk.valid().chars().take_while(|c| !is_obeyed(*c)).map(char::len_utf8).sum()),
-        // A character may be torn in two: no more than three bytes of it are here, and they are all that is.
+        // All that is left may be the first bytes of a split character, at most three.
         None if chunk.invalid().len() == bytes.len()
             && std::str::from_utf8(bytes).is_err_and(|e| e.error_len().is_none()) =>
         {
@@ -168,14 +168,14 @@ mod tests {
     ];
 
     #[test]
-    fn colours_and_the_line_itself_may_change_and_nothing_else() {
+    fn only_colours_and_the_current_line_can_change() {
         for (bytes, expected) in CASES {
             assert_eq!(shown(&[bytes]), expected, "{}", bytes.escape_ascii());
         }
     }
 
     #[test]
-    fn the_borders_of_chunks_make_no_difference() {
+    fn chunk_boundaries_make_no_difference() {
         for (bytes, expected) in CASES {
             let single: Vec<_> = bytes.chunks(1).collect();
             assert_eq!(shown(&single), expected, "{}", bytes.escape_ascii());

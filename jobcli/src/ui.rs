@@ -1,4 +1,4 @@
-//! How things look: tables for people, lines for programs, colour only where a person sees it.
+//! Output: tables for people, lines for programs, and colour only on terminals.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -13,22 +13,22 @@ use jobcore::units::{format_size, short_duration};
 use jobcore::words::cut;
 use jobcore::{Status, escape};
 
-/// The width of a table on a terminal that does not say how wide it is.
+/// The width of a table on a terminal that does not report its own.
 const WIDTH: usize = 100;
-/// How wide names and commands are at least before anything else is left out.
+/// The width below which names and commands are not cut before other columns are left out.
 const LEAST_WIDTH: usize = 8;
-/// How much room what a job waits for may take before its command, in characters.
+/// How many characters the reason why a job waits may take before its command.
 const WAITING: usize = 60;
-/// How many blanks are between two columns.
+/// The number of blanks between two columns.
 const GAP: usize = 2;
 
-/// Returns the size of the terminal that this program runs on.
+/// Returns the size of this program's terminal.
 pub(crate) fn terminal_size() -> Option<TerminalSize> {
     let (columns, rows) = terminal_size::terminal_size()?;
     Some(TerminalSize { columns: columns.0, rows: rows.0 })
 }
 
-/// Returns how wide standard output is; nothing if it is no terminal.
+/// Returns the width of standard output, or nothing if it is not a terminal.
 pub(crate) fn stdout_width() -> Option<usize> {
     let stdout = io::stdout();
     let is_terminal = io::IsTerminal::is_terminal(&stdout);
@@ -53,8 +53,8 @@ pub(crate) fn style(status: Status) -> Style {
     Style::new().fg_color(colour(status).map(Into::into))
 }
 
-/// Prints jobs as a table that is as wide as the terminal, or of any width where standard output is none, with what they use if
-/// that is wanted.
+/// Prints jobs as a table, with CPU time and memory if `usage` is set. The table is as wide as the terminal, or as it
+/// needs to be if standard output is not a terminal.
 pub(crate) fn table(out: &mut impl Write, jobs: &[JobShape], now: Timestamp, usage: bool) -> io::Result<()> {
     let columns = columns(jobs, now, usage).fit(stdout_width());
     for row in 0..=jobs.len() {
@@ -64,7 +64,7 @@ pub(crate) fn table(out: &mut impl Write, jobs: &[JobShape], now: Timestamp, usa
     Ok(())
 }
 
-/// A column of a table, its title first.
+/// A column of a table. The first cell is its title.
 struct Column {
     cells: Vec<String>,
     width: usize,
@@ -85,8 +85,7 @@ struct Columns {
     id: Column,
     name: Option<Column>,
     status: Column,
-    /// What is left out where there is little room, the first first: when it started, how long it took, what it uses, what it
-    /// exited with.
+    /// The columns that are left out if there is little room, first ones first: start, duration, usage, exit code.
     figures: Vec<Column>,
     command: Column,
 }
@@ -98,7 +97,7 @@ fn columns(jobs: &[JobShape], now: Timestamp, usage: bool) -> Columns {
     let started =
         |at: Option<Timestamp>| at.map(|at| format!("{} ago", short_duration(since(at, now)))).unwrap_or_default();
     let name = |job: &JobShape| job.name.as_ref().map(ToString::to_string).unwrap_or_default();
-    // Of a job that has ended and left processes that are still running.
+    // Marks an ended job whose stragglers are still running.
     let mark = |job: &JobShape| if job.stragglers_alive == Some(true) { "+" } else { "" };
     let status = |job: &JobShape| format!("{}{}", job.status, mark(job));
     let memory = |job: &JobShape| job.memory_bytes.or(job.peak_rss_bytes).map(format_size).unwrap_or_default();
@@ -113,7 +112,7 @@ fn columns(jobs: &[JobShape], now: Timestamp, usage: bool) -> Columns {
     figures.push(right(column("EXIT", 7, &exit_word)));
     Columns {
         id: column("ID", 8, &|job| job.short_id.clone()),
-        // Only where there are any.
+        // Only if any job has a name.
         name: jobs.iter().any(|job| job.name.is_some()).then(|| column("NAME", 0, &name)),
         status: Column { is_coloured: true, ..column("STATUS", 9, &status) },
         figures,
@@ -121,7 +120,7 @@ fn columns(jobs: &[JobShape], now: Timestamp, usage: bool) -> Columns {
     }
 }
 
-/// Returns what a job is about: its command, or the run of an agent, and what it waits for or that it is stalled.
+/// Describes a job: its command or its agent run, after what it waits for or the fact that it is stalled.
 pub(crate) fn what(job: &JobShape, now: Timestamp) -> String {
     let what = job.agent.as_ref().map_or_else(|| job.command_line(), |agent| agents::row(agent));
     match (&job.queued, &job.waiting_for_input) {
@@ -139,8 +138,7 @@ pub(crate) fn what(job: &JobShape, now: Timestamp) -> String {
 }
 
 impl Columns {
-    /// Makes the table as narrow as `room`, if there is such a limit: the commands are cut first, then figures are left out,
-    /// then names are cut.
+    /// Narrows the table to `room`, if given: cuts the commands first, then leaves out figures, then cuts the names.
     fn fit(mut self, room: Option<usize>) -> Self {
         let Some(room) = room else { return self };
         let name = self.name.as_ref().map_or(0, |name| name.width.min(LEAST_WIDTH) + GAP);
@@ -156,13 +154,13 @@ impl Columns {
         self
     }
 
-    /// Returns how wide everything is but names and commands, with the gaps behind.
+    /// Returns the width of all columns except names and commands, with the gaps after them.
     fn fixed(&self) -> usize {
         [&self.id, &self.status].into_iter().chain(&self.figures).map(|column| column.width + GAP).sum()
     }
 
     fn row(&self, row: usize, colour: Style) -> String {
-        // What is left out last comes first.
+        // The figure that is left out last comes first.
         let figures = self.figures.split_last().map(|(exit, times)| [exit].into_iter().chain(times));
         let columns =
             [&self.id].into_iter().chain(&self.name).chain([&self.status]).chain(figures.into_iter().flatten());
@@ -181,7 +179,7 @@ impl Columns {
     }
 }
 
-/// Returns the exit code or the signal, in a word; empty where there is none.
+/// Returns the exit code or the signal as a word, empty if there is neither.
 pub(crate) fn exit_word(job: &JobShape) -> String {
     match (job.exit_code, job.signal) {
         (Some(code), _) => code.to_string(),

@@ -1,4 +1,4 @@
-//! `docs/cli.md` and `docs/settings.md` say what the program says, and `docs/design.md` names tests that exist.
+//! `docs/cli.md` and `docs/settings.md` agree with the program, and `docs/design.md` names tests that exist.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -7,22 +7,22 @@ fn document(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
 }
 
-/// Compares a page with what it has to be, or writes it.
+/// Compares a page with its generated text, or writes it if `UPDATE_DOCS` is set.
 fn is_written(name: &str, made: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(document(name), made).unwrap();
     }
     let written = std::fs::read_to_string(document(name)).unwrap();
-    assert!(written == made, "docs/{name} is not what `UPDATE_DOCS=1 cargo test -p jobcli` writes");
+    assert!(written == made, "docs/{name} is out of date: run `UPDATE_DOCS=1 cargo test -p jobcli`");
 }
 
 #[test]
-fn the_reference_is_what_the_definitions_say() {
+fn the_reference_matches_the_definitions() {
     is_written("cli.md", &jobcli::reference::markdown());
 }
 
 #[test]
-fn the_table_of_variables_is_what_the_definitions_say() {
+fn the_table_of_variables_matches_the_definitions() {
     let page = std::fs::read_to_string(document("settings.md")).unwrap();
     let (before, rest) = page.split_once("| variable | what it sets |\n| --- | --- |\n").unwrap();
     let (_, after) = rest.split_once("\n## ").unwrap();
@@ -41,9 +41,9 @@ fn jobcli(settings: &str, arguments: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-/// The settings file that the page shows is understood, and has each key that there is.
+/// The settings file shown on the page can be read, and has every key.
 #[test]
-fn the_settings_file_in_the_reference_is_understood_and_complete() {
+fn the_settings_file_in_the_reference_is_valid_and_complete() {
     let page = std::fs::read_to_string(document("settings.md")).unwrap();
     let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let listed = jobcli(example, &["list"]);
@@ -58,7 +58,7 @@ fn the_settings_file_in_the_reference_is_understood_and_complete() {
     }
 }
 
-/// The settings of a store that the page lists are those that there are, with their defaults.
+/// The page lists exactly the settings of a store, with their defaults.
 #[test]
 fn the_settings_of_a_store_are_listed_with_their_defaults() {
     let page = std::fs::read_to_string(document("settings.md")).unwrap();
@@ -76,9 +76,9 @@ fn the_settings_of_a_store_are_listed_with_their_defaults() {
     }
 }
 
-/// The variables that jobs do not get, those that they do, and those that are set for them.
+/// The variables that are withheld from jobs, those that are passed on, and those that are set for them.
 #[test]
-fn the_page_of_settings_names_the_variables_that_the_code_names() {
+fn the_settings_page_names_the_variables_of_the_code() {
     use jobcore::environment::{AGENT_SESSION_VARIABLES, BASIC_VARIABLES, KEPT_VARIABLES, UNATTENDED_DEFAULTS};
     let page = std::fs::read_to_string(document("settings.md")).unwrap();
     for name in AGENT_SESSION_VARIABLES.into_iter().chain(KEPT_VARIABLES).chain(BASIC_VARIABLES) {
@@ -89,7 +89,7 @@ fn the_page_of_settings_names_the_variables_that_the_code_names() {
     }
 }
 
-/// A rule that has no test admits it.
+/// A rule without a test must say so.
 #[test]
 fn the_tests_that_guard_the_rules_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -3,7 +3,7 @@
 const { spawn } = require("node:child_process");
 const { constants } = require("node:os");
 
-/** Becomes the program `name` of the package of this platform. */
+/** Replaces this process with the program `name` from the package for this platform. */
 module.exports = function launch(name) {
   const platform = `jobmcp-${process.platform}-${process.arch}`;
   let program;
@@ -11,7 +11,7 @@ module.exports = function launch(name) {
     program = require.resolve(`${platform}/bin/${name}`);
   } catch {
     console.error(`error: the package ${platform} is not installed`);
-    console.error("hint: install jobmcp again without `--omit=optional`; it is there for Linux on x64 and arm64");
+    console.error("hint: install jobmcp again without `--omit=optional`; it is available for Linux on x64 and arm64");
     process.exit(1);
   }
   const args = process.argv.slice(2);

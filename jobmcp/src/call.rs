@@ -1,4 +1,4 @@
-//! Who makes a call, and which ends it is told of by the answer.
+//! The caller of a call, and the ends that its answer reports.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,9 +9,9 @@ use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use tokio_util::sync::CancellationToken;
 
-/// Where Codex says in which conversation it is.
+/// The metadata field in which Codex names its conversation.
 const THREAD: &str = "threadId";
-/// Where clients of HTTP with sessions say in which they are.
+/// The header in which HTTP clients name their session.
 const SESSION: &str = "mcp-session-id";
 
 /// One call.
@@ -22,25 +22,25 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Finds out who makes a call, as far as its client tells.
-    /// `own` is the conversation that this program was started from.
+    /// Identifies the caller of a call, as far as its client allows. `own` is the conversation from which this program
+    /// was started.
     pub(crate) fn of(own: Option<&Caller>, context: &RequestContext<RoleServer>) -> Self {
         Self { caller: caller(own, context), known: Mutex::default() }
     }
 
-    /// Returns the conversation that makes the call; nothing if none of its calls can be told from those of others.
+    /// Returns the caller; nothing if its calls cannot be distinguished from those of others.
     pub(crate) fn caller(&self) -> Option<&Caller> {
         self.caller.as_ref()
     }
 
-    /// Takes note that the answer shows this state of a job.
+    /// Notes that the answer shows this state of a job.
     pub(crate) fn shows(&self, job: &Job) {
         if job.status().is_final() {
             self.known.lock().unwrap_or_else(PoisonError::into_inner).push(job.id);
         }
     }
 
-    /// Takes the jobs that the answer shows to have ended.
+    /// Takes the jobs whose end the answer shows.
     pub(crate) fn take_known(&self) -> Vec<JobId> {
         std::mem::take(&mut *self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -59,11 +59,11 @@ fn caller(own: Option<&Caller>, context: &RequestContext<RoleServer>) -> Option<
     if let Some(request) = context.extensions.get::<axum::http::request::Parts>() {
         return of_client(request.headers.get(SESSION)?.to_str().ok()?);
     }
-    // The one client of standard input and output started this server, where it works and with what it knows.
+    // The client on standard input and output started this server, in its own directory and with its own environment.
     let of_project = || of_project(&client, &project_of(&current_dir().ok()?));
     own.cloned().or_else(of_project)
 }
 
-/// Is cancelled when the answer to a request was written to its client.
+/// Is cancelled when the answer to a request has been written to its client.
 #[derive(Debug, Clone)]
 pub(crate) struct Written(pub(crate) CancellationToken);

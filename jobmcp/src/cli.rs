@@ -1,29 +1,29 @@
-//! The command line: types only.
+//! The definition of the command line: types only.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Background jobs for coding agents, as an MCP server: on standard input and output if nothing else is said.
+/// Background jobs for coding agents, as an MCP server, by default on standard input and output.
 ///
 /// Jobs survive the call, the session and this server; `jobcli` sees and stops the same jobs.
 #[derive(Debug, Parser)]
 #[command(name = "jobmcp", version)]
 pub struct Cli {
-    /// Where jobs are kept [env: JOBCORE_STORE] [default: the user's state directory]
+    /// Keep jobs in DIR [env: JOBCORE_STORE] [default: the user's state directory]
     #[arg(long, global = true, value_name = "DIR")]
     pub store: Option<PathBuf>,
-    /// Read settings from this file [env: JOBCORE_CONFIG] [default: jobcore/config.toml in the user's config directory]
+    /// Read settings from FILE [env: JOBCORE_CONFIG] [default: jobcore/config.toml in the user's config directory]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Log to this file too, and more; over 1 MiB it becomes FILE.1
+    /// Also log to FILE, in more detail; above 1 MiB it is renamed to FILE.1
     #[arg(long, global = true, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
     /// The same as `doctor`
     #[arg(long)]
     pub selftest: bool,
-    /// What to do: `serve` if nothing is said.
+    /// What to do [default: serve].
     #[command(subcommand)]
     pub verb: Option<Verb>,
 }
@@ -37,56 +37,56 @@ pub enum Verb {
     Register(Register),
     /// Remove what `register` wrote from the configuration of a client
     Unregister(Unregister),
-    /// Prove that jobs work on this machine, through the protocol and without a model
+    /// Check that jobs work on this machine, through the protocol and without a model
     Doctor(Doctor),
 }
 
 /// Serve MCP.
 #[derive(Debug, Default, Args)]
 #[command(after_help = "\
-Over HTTP, clients must send a token. It is that of the variable JOBMCP_TOKEN, or else that of the token file, which is made \
-if it is not there.
+Over HTTP, clients must send a token. It is the value of the variable JOBMCP_TOKEN, or else the contents of the token file, \
+which is created if it does not exist.
 
   jobmcp serve --http 127.0.0.1:8931
   curl http://127.0.0.1:8931/healthz")]
 pub struct Serve {
-    /// Serve streamable HTTP at this address, under /mcp; with port 0, at a free one
+    /// Serve streamable HTTP at this address, under /mcp; port 0 picks a free one
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub http: Option<SocketAddr>,
-    /// Let other machines connect: serve at an address that is not this machine's own
+    /// Let other machines connect: allow an address that is not a loopback address
     #[arg(long, requires = "http")]
     pub allow_remote: bool,
-    /// Answer to this name or address as well, such as that of a proxy in front; may be given several times
+    /// Also answer requests for HOST, such as the name of a proxy in front; may be repeated
     #[arg(long, value_name = "HOST", requires = "http")]
     pub allow_host: Vec<String>,
-    /// Where the token is kept, readable for you only [default: mcp-token in the store]
+    /// Keep the token in FILE, readable only by you [default: mcp-token in the store]
     #[arg(long, value_name = "FILE", requires = "http")]
     pub token_file: Option<PathBuf>,
-    /// Post events to the webhooks of clients that are there; may be given several times [default: post nothing]
+    /// Post events to webhooks of clients at these places; may be repeated [default: post nothing]
     #[arg(long, value_name = "WHERE")]
     pub webhooks: Vec<Webhooks>,
 }
 
-/// Where events may be posted.
+/// Where events can be posted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[expect(clippy::exhaustive_enums, reason = "whoever knows another place has to say what is safe about it")]
+#[expect(clippy::exhaustive_enums, reason = "a new place must state why it is safe")]
 pub enum Webhooks {
-    /// Public addresses, by https
+    /// Public addresses, over https
     Public,
-    /// This machine's own addresses, by http or https
+    /// Loopback addresses of this machine, over http or https
     Loopback,
 }
 
 /// Write this server into the configuration of a client.
 ///
-/// All else in the file stays as it is, a backup is written beside it, and the difference is shown. `--store` and `--config`
-/// are written, too, where they are given. Does nothing where nothing changes.
+/// The rest of the file is not changed, a backup is written beside it, and the difference is shown. `--store` and
+/// `--config` are written as well if given. Does nothing if nothing changes.
 #[derive(Debug, Args)]
 pub struct Register {
-    /// Where it is to be written.
+    /// Where to write it.
     #[command(flatten)]
     pub place: Place,
-    /// Print what belongs into the file, and write nothing; without `--client`, in the form that most clients share
+    /// Print the entry without writing it; without `--client`, in the form that most clients share
     #[arg(long, conflicts_with = "hooks")]
     pub print: bool,
     /// Also write hooks that notify the client's model when a job ends; they run `jobcli`
@@ -97,7 +97,7 @@ pub struct Register {
 /// Remove what `register` wrote from the configuration of a client.
 #[derive(Debug, Args)]
 pub struct Unregister {
-    /// Where it is to be removed.
+    /// Where to remove it.
     #[command(flatten)]
     pub place: Place,
     /// Also remove its hooks
@@ -108,21 +108,21 @@ pub struct Unregister {
 /// A place where a client looks for servers.
 #[derive(Debug, Args)]
 pub struct Place {
-    /// Which client [default: all that are found]
+    /// Configure this client [default: all that are found]
     #[arg(long)]
     pub client: Option<Client>,
-    /// For all that you do, or for the project in the current directory
+    /// Configure it for you, or for the project in the current directory
     #[arg(long, default_value = "user")]
     pub scope: Scope,
-    /// What the server is called there
+    /// Give the server this name in the configuration
     #[arg(long, default_value = "jobs", value_parser = server_name)]
     pub name: String,
 }
 
-/// A client of which it is known where its configuration is.
+/// A client whose configuration can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "they are products")]
-#[expect(clippy::exhaustive_enums, reason = "whoever knows one more has to say where its configuration is")]
+#[expect(missing_docs, reason = "the names of products")]
+#[expect(clippy::exhaustive_enums, reason = "a new client must state where its configuration is")]
 pub enum Client {
     ClaudeCode,
     ClaudeDesktop,
@@ -133,19 +133,19 @@ pub enum Client {
     Vscode,
 }
 
-/// For whom a server is written down.
+/// For whom a server is configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[expect(clippy::exhaustive_enums, reason = "clients know no others")]
 pub enum Scope {
-    /// All that the user does.
+    /// The user.
     User,
-    /// The project in the current directory, and whoever works on it.
+    /// The project in the current directory, for everyone who works on it.
     Project,
 }
 
-/// Prove that jobs work on this machine, through the protocol and without a model.
+/// Check that jobs work on this machine, through the protocol and without a model.
 ///
-/// Starts a server as a client does, runs some short jobs by it and removes them. The exit code is 1 if a step failed.
+/// Starts a server like a client, runs some short jobs with it and removes them. The exit code is 1 if a step failed.
 #[derive(Debug, Default, Args)]
 pub struct Doctor {
     /// Print JSON
@@ -153,7 +153,7 @@ pub struct Doctor {
     pub json: bool,
 }
 
-/// Clients make names of tools from it, in which nothing else may be.
+/// Clients derive names of tools from it, which cannot contain other characters.
 fn server_name(name: &str) -> Result<String, String> {
     let is_fit = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     match !name.is_empty() && name.len() <= 32 && name.chars().all(is_fit) {

@@ -1,4 +1,5 @@
-//! Proves that jobs work here as a client would use them: a server is started, spoken to in its own protocol, and killed.
+//! Checks that jobs work here as a client would use them: starts a server, talks to it in its own protocol, and kills
+//! it.
 
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
@@ -18,22 +19,22 @@ use crate::cli::Doctor;
 use crate::register;
 use crate::text::cut;
 
-/// How long a server may take to answer: far more than it does, since a machine under load is no broken one.
+/// How long a server may take to answer: far more than it needs, since a machine under load is not broken.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a call may block of its own: less, so that it says itself that nothing came.
+/// How long a call may wait, in seconds: less than that, so that the call itself reports the timeout.
 const BLOCKS_S: u64 = 15;
-/// What becomes of these jobs, in seconds, should this process be killed.
+/// The time limit of the test jobs, in seconds, in case this process is killed.
 const TIME_LIMIT_S: u64 = 60;
-/// What a server said last before it died, in characters.
+/// How many characters of a server's last output are shown if it ends.
 const LAST_WORDS: usize = 500;
 
-/// Ends when it has read a line, and tells which.
+/// A command that reads a line, prints it and ends.
 const READER: &str = "echo ready; read -r line; echo \"got $line\"; exit 42";
 const CODE: i64 = 42;
 
 type Found<T = ()> = Result<(T, String), String>;
 
-/// Looks at everything, and prints what was found.
+/// Carries out all checks, and prints the report.
 pub(crate) fn run(arguments: &Doctor, store: Option<PathBuf>, config: Option<PathBuf>) -> Result<ExitCode, Failure> {
     let settings = Settings::read(store, config.clone())?;
     let failed = |error: std::io::Error| Failure::new(codes::FAILED, format!("cannot start: {error}"));
@@ -61,14 +62,14 @@ async fn examine(settings: &Settings, config: Option<PathBuf>) -> Report {
         proofs.steps.push(Step::new("clean_up", Health::Failed, detail));
     }
     proofs.steps.extend(clients());
-    // That a job outlives who submitted it was proven above, with a server.
+    // That a job outlives its submitter has been checked above, with a server.
     machine.steps.retain(|step| step.name != "survive");
     proofs.steps.append(&mut machine.steps);
     machine.steps = proofs.steps;
     machine
 }
 
-/// Looks at what clients were told by `register`; nothing if none was.
+/// Checks what `register` wrote for clients; nothing if there is none.
 fn clients() -> Option<Step> {
     let (told, gone): (Vec<_>, Vec<_>) = register::examine().into_iter().partition(Result::is_ok);
     let told: Vec<_> = told.into_iter().flatten().collect();
@@ -83,13 +84,13 @@ fn clients() -> Option<Step> {
 struct Proofs<'a> {
     settings: &'a Settings,
     config: Option<PathBuf>,
-    /// The value of the label of all jobs of this look.
+    /// The value of the label of all jobs of this check.
     mark: String,
     steps: Vec<Step>,
 }
 
 impl Proofs<'_> {
-    /// Takes the steps until one fails, without which the rest says nothing.
+    /// Takes the steps until one fails: the later ones depend on it.
     async fn examine(&mut self, can_start: bool) -> Option<()> {
         let serving = self.serve().await;
         let mut first = self.note("serve", serving)?;
@@ -124,7 +125,7 @@ impl Proofs<'_> {
     }
 
     async fn serve(&self) -> Found<Session> {
-        // Where the system does not say which it is, the start fails, and that is told.
+        // If the path of this program is unknown, the start fails, which is reported.
         let mut command = Command::new(process::own_program().unwrap_or_default());
         command.arg("--store").arg(&self.settings.store);
         if let Some(config) = &self.config {
@@ -136,7 +137,7 @@ impl Proofs<'_> {
         Ok((session, detail))
     }
 
-    /// Returns the arguments of a call that starts a job of this look.
+    /// Returns the arguments of a call that starts a job of this check.
     fn job(&self, line: &str, wait_s: u64) -> Value {
         json!({
             "argv": ["/bin/sh", "-c", line], "stdin": "open", "wait_s": wait_s, "timeout_s": TIME_LIMIT_S, "cwd": "/",
@@ -147,8 +148,8 @@ impl Proofs<'_> {
     async fn short(&self, server: &mut Session) -> Found<String> {
         let called = server.call("execute", self.job("echo out; exit 42", BLOCKS_S)).await?;
         match called.exit_code == Some(CODE) && called.text.ends_with("\nout") {
-            true => Ok((called.job_id, "a command was answered with its output and its exit code".to_owned())),
-            false => Err(format!("a command that exits with {CODE} was answered with: {}", called.text)),
+            true => Ok((called.job_id, "a short command returned its output and exit code".to_owned())),
+            false => Err(format!("a command that exits with {CODE} returned: {}", called.text)),
         }
     }
 
@@ -156,12 +157,12 @@ impl Proofs<'_> {
         let called = server.call("execute", self.job(READER, 0)).await?;
         let is_on = ["queued", "running"].contains(&&*called.status);
         match is_on {
-            true => Ok((called.job_id, "a long command was answered with its id".to_owned())),
-            false => Err(format!("a long command was answered with: {}", called.text)),
+            true => Ok((called.job_id, "a long command returned its id".to_owned())),
+            false => Err(format!("a long command returned: {}", called.text)),
         }
     }
 
-    /// The server is killed; another one sees its job run.
+    /// Kills the server, and checks that another one sees its job running.
     async fn survive(&self, first: Session, job: &str) -> Found<Session> {
         let pid = first.pid();
         first.kill().await?;
@@ -171,7 +172,8 @@ impl Proofs<'_> {
         let called = second.call("status", json!({ "job_id": job })).await?;
         match &*called.status {
             "running" => {
-                let detail = format!("server {pid} was killed; its job runs on, and server {} sees it", second.pid());
+                let detail =
+                    format!("server {pid} was killed; its job is still running, as server {} sees", second.pid());
                 Ok((second, detail))
             }
             _ => Err(format!("the job of a server that was killed is not running: {}", called.text)),
@@ -184,13 +186,13 @@ impl Proofs<'_> {
         let called = server.call("kill", json!({ "job_ids": ids, "grace_s": 0, "remove": true })).await?;
         let results = called.fields["results"].as_array().cloned().unwrap_or_default();
         match results.iter().filter(|result| result["removed"] == true).count() == ids.len() {
-            true => Ok(((), "a job was stopped, and all of them are removed".to_owned())),
+            true => Ok(((), "a job was stopped, and all test jobs were removed".to_owned())),
             false => Err(format!("a job was not removed: {}", called.text)),
         }
     }
 }
 
-/// Stops and removes what is left of this look, whatever became of the steps.
+/// Stops and removes the remaining jobs of this check, however the steps ended.
 async fn clean_up(jobs: &JobManager, mark: &str) -> Result<(), String> {
     let failed = |error: jobcore::Error| format!("a job could not be removed: {error}");
     let query = Query::default().with_labels(vec![(LABEL.to_owned(), mark.to_owned())]);
@@ -206,7 +208,7 @@ async fn clean_up(jobs: &JobManager, mark: &str) -> Result<(), String> {
     timeout(PATIENCE, removing).await.unwrap_or_else(|_| Err("the jobs could not be removed in time".to_owned()))
 }
 
-/// A server, and the only client it has. It is killed at the latest when this is dropped.
+/// A server, and its only client. The server is killed at the latest when this is dropped.
 struct Session {
     server: Child,
     stdin: ChildStdin,
@@ -214,7 +216,7 @@ struct Session {
     asked: u64,
 }
 
-/// What a call came to.
+/// The result of a call.
 struct Called {
     text: String,
     fields: Value,
@@ -224,7 +226,7 @@ struct Called {
 }
 
 impl Session {
-    /// Starts a server, and greets it.
+    /// Starts a server, and initializes the session.
     async fn start(mut command: Command) -> Result<Self, String> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut server = command.spawn().map_err(|error| format!("a server cannot be started: {error}"))?;
@@ -257,7 +259,7 @@ impl Session {
         }
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends a request, and waits for the answer.
     async fn ask(&mut self, method: &str, params: Value) -> Result<Value, String> {
         timeout(PATIENCE, self.exchange(method, params))
             .await
@@ -274,13 +276,13 @@ impl Session {
             match (message["id"] == json!(id), message.get("result")) {
                 (true, Some(result)) => return Ok(result.clone()),
                 (true, None) => return Err(format!("`{method}` was refused: {}", message["error"]["message"])),
-                // A note.
+                // A notification.
                 (false, _) => {}
             }
         }
     }
 
-    /// Returns what a server said of its end.
+    /// Returns the error output of a server that has ended.
     async fn end(&mut self) -> String {
         let mut said = Vec::new();
         if let Some(stderr) = self.server.stderr.take() {
@@ -300,7 +302,7 @@ impl Session {
         }
     }
 
-    /// Calls a tool, which must succeed.
+    /// Calls a tool. A tool that fails is an error.
     async fn call(&mut self, tool: &str, arguments: Value) -> Result<Called, String> {
         let result = self.ask("tools/call", json!({ "name": tool, "arguments": arguments })).await?;
         let text = result["content"][0]["text"].as_str().unwrap_or_default().to_owned();
@@ -327,7 +329,7 @@ impl Session {
         let called = self.call("wait", json!({ "job_ids": [job], "wait_s": BLOCKS_S })).await?;
         let output = self.call("output", json!({ "job_id": job })).await?;
         if called.exit_code != Some(CODE) {
-            return Err(format!("a job that exits with {CODE} was waited for, and this was answered: {}", called.text));
+            return Err(format!("waiting for a job that exits with {CODE} returned: {}", called.text));
         }
         match output.text.contains("got hello") {
             true => Ok(((), "its end was reported with its exit code; it had read the line".to_owned())),

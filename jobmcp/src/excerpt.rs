@@ -1,4 +1,4 @@
-//! What a model reads of a job's output: its end, or what looks like the cause of a failure, or what it asked for.
+//! The part of a job's output that a model reads: its end, the likely cause of a failure, or what the call requested.
 
 use jobcore::digest;
 use jobcore::output::{Cursor, Grep, OutputQuery, Piece, Position, Shown, Stream, View, ViewText};
@@ -9,34 +9,34 @@ use jobcore::{Job, JobId, JobManager, Status};
 use crate::server::Server;
 use crate::text::{self, BUDGET, LARGEST};
 
-/// An output that is no longer than this is shown as a whole, and of a running job one that is not longer than that.
+/// Output up to this size is shown as a whole; the second limit is for running jobs.
 const WHOLE: u64 = 1_200;
 const WHOLE_SO_FAR: u64 = 240;
-/// How many lines are shown after a success, after a failure, and while a job runs.
+/// How many lines are shown after success, after failure, and while a job runs.
 const AFTER_SUCCESS: u64 = 10;
 const AFTER_FAILURE: u64 = 15;
 const SO_FAR: u64 = 3;
-/// How many bytes of output are shown without being asked for, and how many of them may be lines that look like a cause.
+/// How many bytes of output are shown by default, and how many of them may be lines with likely causes.
 const UNASKED: usize = 1_500;
 const CAUSES: usize = 500;
-/// So many lines that are like the next one are counted instead of shown.
+/// From this many similar lines before the last one on, they are counted instead of shown.
 const ALIKE: usize = 4;
-/// How long a line of a job that runs is shown.
+/// The longest line that is shown of a running job, in characters.
 const LINE_SO_FAR: usize = 100;
-/// Where causes are looked for: so much before the end.
+/// How many bytes before the end are searched for causes.
 const SEARCHED: u64 = 1 << 20;
-/// How much is read to count the lines that are new.
+/// How many bytes are read to count new lines.
 const COUNTED: u64 = 1 << 20;
 
-/// What is asked for of an output.
+/// What a call requests of an output.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
-    /// Only so many last lines.
+    /// Only this many last lines.
     pub(crate) lines: Option<u64>,
-    /// Only lines that match.
+    /// Only matching lines.
     pub(crate) grep: Option<Grep>,
     pub(crate) stream: Option<Stream>,
-    /// Only what follows.
+    /// Only output after this cursor.
     pub(crate) from: Option<Cursor>,
 }
 
@@ -44,13 +44,13 @@ pub(crate) struct Look {
 #[derive(Debug, Default)]
 pub(crate) struct Excerpt {
     pub(crate) text: String,
-    /// Up to where it was looked at.
+    /// The cursor up to which the output was considered.
     pub(crate) cursor: Cursor,
-    /// How much is new, of a job that runs.
+    /// How much is new, for a running job.
     pub(crate) news: Option<String>,
 }
 
-/// Returns what to show of the output of a job as it is now.
+/// Returns what to show of the current output of a job.
 pub(crate) async fn of(server: &Server, job: &Job, look: &Look) -> jobcore::Result<Excerpt> {
     let jobs = server.jobs();
     let from = look.from.unwrap_or_else(|| server.shown().of(job.id));
@@ -101,7 +101,7 @@ async fn after_end(jobs: &JobManager, job: &Job, look: &Look, from: Cursor) -> j
             return Ok(Excerpt { text, ..Excerpt::default() });
         }
     }
-    // The cause of a failure may have been written before the last look.
+    // The cause of a failure may have been written before the last call.
     let from = if has_failed { look.from.unwrap_or_default() } else { from };
     let is_short = job.output.bytes.saturating_sub(from.0) <= WHOLE && look.lines.is_none();
     let found = match has_failed && !is_short && look.lines.is_none() {
@@ -136,8 +136,8 @@ async fn after_end(jobs: &JobManager, job: &Job, look: &Look, from: Cursor) -> j
     Ok(Excerpt { text, ..Excerpt::default() })
 }
 
-/// Returns what is asked for of the output of one of several jobs, within so many bytes; nothing if nothing is, or no line
-/// matches.
+/// Returns what a call requests of the output of one of several jobs, in at most about `room` bytes; nothing if nothing
+/// is requested or no line matches.
 pub(crate) async fn asked(jobs: &JobManager, job: &Job, look: &Look, room: u64) -> jobcore::Result<String> {
     let from = look.from.unwrap_or_default();
     match (&look.grep, look.lines) {
@@ -150,7 +150,7 @@ pub(crate) async fn asked(jobs: &JobManager, job: &Job, look: &Look, room: u64) 
     }
 }
 
-/// Returns one line on why a job failed: the last one that looks like the cause, or else the last one.
+/// Returns one line on why a job failed: the last one that looks like a cause, or else the last one.
 pub(crate) async fn cause(jobs: &JobManager, job: &Job, room: u64) -> jobcore::Result<String> {
     let text = last_text(jobs, job, None, SEARCHED / 16).await?;
     let found = digest::causes(&text, 0, CAUSES).pop();
@@ -158,7 +158,7 @@ pub(crate) async fn cause(jobs: &JobManager, job: &Job, room: u64) -> jobcore::R
     Ok(text::cut(found.unwrap_or_else(last).trim(), usize::try_from(room).unwrap_or(usize::MAX)))
 }
 
-/// Returns the lines that match, and their context; nothing if none does.
+/// Returns the matching lines with their context; nothing if no line matches.
 async fn matching(
     jobs: &JobManager,
     job: &Job,
@@ -174,13 +174,14 @@ async fn matching(
     Ok(if is_any { String::from_utf8_lossy(&viewed.text(&view, stream)).trim_end().to_owned() } else { String::new() })
 }
 
-/// Says in how much output no line matches: a model must not take what was dropped for what was never written.
+/// States how much output was searched without a match: a model must not conclude that a dropped line was never
+/// written.
 pub(crate) fn none_matches(job: &Job) -> String {
     let (all, dropped) = (job.output.bytes, job.output.dropped);
     match dropped {
         0 => format!("No line matches in {} of output.", format_size(all)),
         _ => format!(
-            "No line matches in the {} that were kept of {}; a larger output_limit keeps more.",
+            "No line matches in the {} kept of {}; a larger output_limit keeps more.",
             format_size(all - dropped),
             format_size(all)
         ),
@@ -189,7 +190,7 @@ pub(crate) fn none_matches(job: &Job) -> String {
 
 enum Causes {
     None,
-    /// What failed, and what that was read from.
+    /// A digest of the failures, and its source.
     Digest {
         digest: String,
         of: String,
@@ -224,11 +225,11 @@ async fn last_text(jobs: &JobManager, job: &Job, stream: Option<Stream>, bytes: 
 /// The end of an output.
 struct End {
     text: String,
-    /// Where it begins.
+    /// The cursor at which it begins.
     begins: Cursor,
 }
 
-/// Returns at most so many last lines of what follows `from`, as whole lines within so many bytes.
+/// Returns at most `lines` last lines of the output after `from`, as whole lines within `room` bytes.
 async fn end(
     jobs: &JobManager,
     job: &Job,
@@ -238,7 +239,7 @@ async fn end(
     room: usize,
 ) -> jobcore::Result<End> {
     let view = View::default().with_clean(true);
-    // What is cleaned away takes room, too.
+    // Control sequences that are removed take room, too.
     let bytes = 4 * room as u64 + 4_096;
     let query = |position| OutputQuery::from(position).with_stream(stream).with_max_bytes(bytes);
     let offset = |shown: &Shown| match shown {
@@ -262,7 +263,7 @@ async fn end(
         left = rest.unwrap_or_default();
         rest.is_some()
     };
-    // A line that is too long alone is cut below.
+    // A single line that is too long is cut below.
     let count = viewed.shown.iter().rev().take_while(fits).count().max(1).min(viewed.shown.len());
     let shown = &viewed.shown[viewed.shown.len() - count..];
     let mut text = ViewText::new(&view, stream);
@@ -276,7 +277,7 @@ async fn end(
     Ok(End { text, begins })
 }
 
-/// Says how much there is above the end, and how much of that was dropped.
+/// States how much output precedes the end, and how much of it was dropped.
 async fn above(jobs: &JobManager, job: &Job, from: Cursor, end: &End) -> jobcore::Result<Option<String>> {
     let above = end.begins.0.saturating_sub(from.0);
     if above == 0 {
@@ -293,13 +294,13 @@ async fn above(jobs: &JobManager, job: &Job, from: Cursor, end: &End) -> jobcore
                     format!(" (about {})", counted(lines, "line", "lines"))
                 }
             };
-            format!(", {}{lines} of it not kept: over output_limit", format_size(dropped))
+            format!(", {}{lines} of it dropped: over output_limit", format_size(dropped))
         }
     };
     Ok(Some(format!("{} above{dropped}", format_size(above))))
 }
 
-/// Returns how many bytes of the output of a job were dropped between two places.
+/// Returns how many bytes of the output of a job were dropped between two cursors.
 async fn dropped(jobs: &JobManager, job: &Job, from: Cursor, to: Cursor) -> jobcore::Result<u64> {
     if job.output.dropped == 0 {
         return Ok(0);
@@ -309,7 +310,7 @@ async fn dropped(jobs: &JobManager, job: &Job, from: Cursor, to: Cursor) -> jobc
     Ok(output.dropped(from, to))
 }
 
-/// Says how much is new: in lines, or in bytes if that is too much to be counted.
+/// States how much is new: in lines, or in bytes if there is too much to count.
 async fn amount(jobs: &JobManager, id: JobId, from: Cursor, new: u64) -> jobcore::Result<String> {
     if new > COUNTED {
         return Ok(format_size(new));
@@ -325,7 +326,7 @@ async fn amount(jobs: &JobManager, id: JobId, from: Cursor, new: u64) -> jobcore
     }
 }
 
-/// Returns a line without what progress changes in it: numbers, bars and blanks.
+/// Returns a line without what changes with progress: numbers, bars and blanks.
 fn shape(line: &str) -> String {
     let mut shape = String::new();
     for letter in line.chars().filter(|letter| !letter.is_whitespace()) {
@@ -337,7 +338,7 @@ fn shape(line: &str) -> String {
     shape
 }
 
-/// Shows of lines that are alike and follow each other the last, and how many there are.
+/// Replaces consecutive similar lines by their number and the last one.
 fn folded(text: &str) -> String {
     let mut folded: Vec<String> = Vec::new();
     let lines: Vec<_> = text.lines().collect();
@@ -353,7 +354,7 @@ fn folded(text: &str) -> String {
     folded.join("\n")
 }
 
-/// Returns the lines that are not like a later one: progress is shown once.
+/// Returns the lines that are not similar to a later one, so that progress is shown once.
 fn unlike(text: &str) -> String {
     let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let is_last = |index: usize| lines[index + 1..].iter().all(|later| shape(later) != shape(lines[index]));
@@ -387,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_alike_are_counted() {
+    fn similar_lines_are_counted() {
         let warnings: Vec<_> = (0..5).map(|index| format!("warning {index}")).collect();
         let text = format!("start\n{}\nfatal", warnings.join("\n"));
         assert_eq!(folded(&text), "start\n[4 lines like this:]\nwarning 4\nfatal");

@@ -1,4 +1,4 @@
-//! What is told to a model when a call fails: what was wrong, and what to call next.
+//! Errors for models: what was wrong, and what to call next.
 
 use jobcore::agent::AgentError;
 use jobcore::input::NoInput;
@@ -7,7 +7,7 @@ use rmcp::model::{CallToolResult, ContentBlock};
 
 use crate::text;
 
-/// No error is longer: clients cut it off otherwise. Of one that is, so much of the end stays.
+/// The longest error, in characters, since clients cut off longer ones. Longer errors keep this much of their end.
 const LONGEST: usize = 2_000;
 const END: usize = 800;
 
@@ -20,7 +20,7 @@ impl Failure {
         Self(text.into())
     }
 
-    /// Names the jobs that may have been meant, where none of that name is there.
+    /// Converts an error, with advice. If no job was found, the advice names jobs that may have been meant.
     pub(crate) async fn of(error: Error, jobs: &JobManager) -> Self {
         let advice = match &error {
             Error::NotFound { .. } => known(jobs).await,
@@ -31,7 +31,7 @@ impl Failure {
             error => advice(error).to_owned(),
         };
         if let Error::ProgramNotFound { program, .. } = &error {
-            // The whole `PATH` says little to a model, and is long.
+            // The whole `PATH` is long and of little use to a model.
             return Self(format!("There is no program `{program}` in the PATH of the server. {advice}"));
         }
         if let Error::InvalidSpec { field: "environment", reason } = &error {
@@ -42,7 +42,7 @@ impl Failure {
         Self(format!("{error}{cause}.{advice}"))
     }
 
-    /// Says first what was done before it failed.
+    /// Prefixes what was done before the failure.
     pub(crate) fn after(self, done: impl Into<String>) -> Self {
         Self(format!("{} {}", done.into(), self.0))
     }
@@ -53,7 +53,7 @@ impl Failure {
     }
 }
 
-/// Leaves out the middle of what is too long: what was wrong comes first, and what would work last.
+/// Leaves out the middle of a long text: the error comes first, and the advice last.
 fn bounded(text: String) -> String {
     match text.chars().count().checked_sub(LONGEST) {
         None | Some(0) => text,
@@ -70,7 +70,7 @@ async fn known(jobs: &JobManager) -> String {
     }
 }
 
-/// Returns what would work.
+/// Returns advice on what would work.
 fn advice(error: &Error) -> &'static str {
     match error {
         Error::NoInput { reason: NoInput::NeverHad, .. } => {
@@ -86,7 +86,7 @@ fn advice(error: &Error) -> &'static str {
         Error::NameTaken { .. } => "Use another name: that job belongs to another directory. Call status to see it.",
         Error::KeyTaken { .. } => "Use another key, or leave it out.",
         Error::Full { .. } => "Call list {\"status\": [\"running\"]} to see what runs, and kill what is not needed.",
-        Error::ProgramNotFound { .. } => "Check how it is written; a shell's own words need a line in `command`.",
+        Error::ProgramNotFound { .. } => "Check the spelling; shell built-ins need a line in `command`.",
         Error::StillLive { .. } => "Call wait for its end, or kill to stop it.",
         Error::Unsupervised { pid: None, .. } => {
             "If the container or sandbox that it ran in no longer exists, a person can end it on record with \

@@ -1,4 +1,4 @@
-//! What stands between a call and a new job, beside the rules of the store.
+//! The server's own limits on new jobs, in addition to the rules of the store.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -12,7 +12,7 @@ use tokio::sync::MutexGuard;
 use crate::failure::Failure;
 use crate::settings::Background;
 
-/// What is asked of an agent, in which environment, and the key of the job.
+/// An agent run to submit: the prompt and its options, the environment, and the key of the job.
 #[derive(Debug)]
 pub(crate) struct Question<'a> {
     pub(crate) agent: &'a Agent,
@@ -21,11 +21,11 @@ pub(crate) struct Question<'a> {
     pub(crate) key: Option<String>,
 }
 
-/// The limits that this server sets to its own submissions.
+/// The limits of this server on its own submissions.
 #[derive(Debug)]
 pub(crate) struct Gate {
     background: Background,
-    /// Held from the counting until the job is on record, so that two calls do not take the same place.
+    /// Held from counting jobs until the new one is on record, so that two calls do not take the same place.
     turn: tokio::sync::Mutex<()>,
     cleaned: Mutex<Option<Instant>>,
 }
@@ -39,13 +39,13 @@ impl Gate {
         &self.background
     }
 
-    /// Submits a job, if this server may.
+    /// Submits a job, if the limits permit it.
     pub(crate) async fn submit(&self, jobs: &JobManager, spec: JobSpec) -> Result<Job, Failure> {
         let permitted = self.background.allowed_commands.check(&spec);
         self.pass(jobs, permitted, spec.key.clone(), || jobs.submit(spec)).await
     }
 
-    /// Asks an agent, if this server may.
+    /// Submits an agent run, if the limits permit it.
     pub(crate) async fn delegate(
         &self,
         jobs: &JobManager,
@@ -57,7 +57,7 @@ impl Gate {
         self.pass(jobs, permitted, key, || jobs.delegate(agent, asked, environment, described)).await
     }
 
-    /// Submits what is permitted, when it is its turn.
+    /// Submits a permitted job when it is its turn.
     async fn pass<F: Future<Output = jobcore::Result<Job>>>(
         &self,
         jobs: &JobManager,
@@ -87,14 +87,14 @@ impl Gate {
         let turn = self.turn.lock().await;
         let statuses = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
         let live = match jobs.list(&Query::default().live().with_statuses(statuses)).await {
-            // Schedules run nothing themselves.
+            // Schedules do not run themselves.
             Ok(listing) => listing.jobs.into_iter().filter(|job| job.spec.repeat.is_none()).collect::<Vec<_>>(),
             Err(error) => return Err(Failure::of(error, jobs).await),
         };
         if live.len() < limit {
             return Ok(turn);
         }
-        // With a key that a job has, whether it is over or not, nothing new is started.
+        // If a job on record has the key, no new one is submitted.
         if let Some(key) = key {
             match jobs.store().keyed(key).await {
                 Ok(Some(_)) => return Ok(turn),
@@ -103,13 +103,13 @@ impl Gate {
             }
         }
         Err(Failure::new(format!(
-            "Job limit reached: {} not over, and MCP_BG_MAX_JOBS is {limit}. Wait for one with wait, or stop one \
+            "Job limit reached: {} unfinished, and MCP_BG_MAX_JOBS is {limit}. Wait for one with wait, or stop one \
              with kill; list {{\"status\": [\"running\"]}} shows them.",
             counted(live.len(), "job is", "jobs are")
         )))
     }
 
-    /// Removes what the settings of the store do not keep, if an interval is set and has passed.
+    /// Prunes by the settings of the store, if an interval is set and has passed.
     async fn clean(&self, jobs: &JobManager) {
         let Some(interval) = self.background.cleanup_interval else { return };
         {
@@ -125,7 +125,7 @@ impl Gate {
         };
         match pruned {
             Ok(removed) => tracing::info!(removed = removed.len(), "cleaned up"),
-            // No reason not to start a job.
+            // The job is submitted anyway.
             Err(error) => tracing::warn!(%error, "cannot clean up"),
         }
     }

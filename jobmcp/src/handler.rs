@@ -1,4 +1,4 @@
-//! What the server says of itself, and how each request reaches what answers it.
+//! The server's description of itself, and the dispatch of requests.
 
 use rmcp::ServerHandler;
 use rmcp::model::{
@@ -17,26 +17,26 @@ use crate::news;
 use crate::server::{Context, Server};
 use crate::{prompts, resources, skill, strangers, tasks, text, tools};
 
-/// What every model reads before anything else. Clients cut it off at 2,048 characters.
+/// The instructions that every model reads first. Clients cut them off at 2,048 characters.
 const INSTRUCTIONS: &str = "\
 Runs shell commands as background jobs that outlive this call, this session and this server: builds, test suites, dev \
-servers, downloads, REPLs. Use it instead of your own shell for whatever may take longer than a few seconds, or has to \
+servers, downloads, REPLs. Use it instead of your own shell for whatever may take longer than a few seconds or has to \
 keep running.
 
-1. execute starts one command or several (commands, at_a_time). What ends within wait_s is answered with its exit code and \
-the end of its output; until waits for a line, a port, a file or silence instead, grep shows only what you look for.
-2. wait waits for jobs, or a whole group, to end, or until something happens: at most 50 seconds a call, then call it again. \
-It shows only what is new. Never poll status in a loop.
-3. output reads what a job wrote: all if it is short, or the part you need by grep, lines or cursor. Do not pipe into tail or \
-grep: the job's output is kept (10 MiB of it, unless output_limit says more) and can be searched later.
+1. execute starts one command or several (commands, at_a_time). If it ends within wait_s, you get its exit code and the \
+end of its output; until waits for a line, a port, a file or silence instead, grep shows only matching lines.
+2. wait waits for jobs, or a whole group, to end, or for a condition: at most 50 seconds a call, then call it again. \
+It shows only new output. Never poll status in a loop.
+3. output reads a job's output: all of it if short, or the part you need by grep, lines or cursor. Do not pipe into tail \
+or grep: output is kept (10 MiB, or output_limit) and can be searched later.
 4. interact types into jobs started with stdin \"open\" or tty true. kill stops a job with everything it started.
 
-A job is named by the name you gave it or its short id. Output is cleaned of colours and progress bars. Nothing is lost \
-when a call is cut off: call list.";
+Refer to a job by its name or short id. Output is cleaned of colours and progress bars. Nothing is lost if a call is cut \
+off: call list.";
 
-/// What they read where there is an agent to be asked.
+/// More instructions, for servers where an agent is available.
 const DELEGATES: &str = "\
-delegate starts another coding agent on a prompt, as a job like all others: wait returns its answer, output says what it \
+delegate starts another coding agent on a prompt, as a job like any other: wait returns its answer, output shows what it \
 is doing.";
 
 impl ServerHandler for Server {
@@ -78,7 +78,7 @@ impl ServerHandler for Server {
         tracing::info!(tool = %request.name, "called");
         let server = self.for_call(&context);
         let (call, of_call) = (server.clone(), context.clone());
-        // A task of its own, so that one that panics is answered too: the SDK forgets those that do.
+        // In its own task, so that a call that panics is answered as well: the SDK would not answer it.
         let call = self.work().spawn(async move {
             let arguments = request.arguments.unwrap_or_default();
             tools::call(&call, &request.name, arguments, &of_call).await
@@ -89,7 +89,7 @@ impl ServerHandler for Server {
             Err(panic) => {
                 tracing::error!(%panic, "a call failed");
                 Failure::new(
-                    "This call failed by a fault of the server; jobs are not concerned. Call list to see them.",
+                    "This call failed because of a bug in the server; jobs are not affected. Call list to see them.",
                 )
                 .into_result()
                 .into()
@@ -204,7 +204,7 @@ impl ServerHandler for Server {
         let values = match &request.r#ref {
             Reference::Prompt(prompt) => prompts::complete(self, &prompt.name, &request.argument).await?,
             Reference::Resource(template) => resources::complete(self, &template.uri, &request.argument).await?,
-            _ => return Err(ErrorData::invalid_params("there is nothing of this kind to complete", None)),
+            _ => return Err(ErrorData::invalid_params("this kind of reference has no completions", None)),
         };
         let more = values.len() > CompletionInfo::MAX_VALUES;
         let values = values.into_iter().take(CompletionInfo::MAX_VALUES).collect();
@@ -213,19 +213,22 @@ impl ServerHandler for Server {
     }
 }
 
-/// Returns the tools that models are told of.
+/// Returns the tools that are listed.
 fn shown(server: &Server) -> impl Iterator<Item = &'static Tool> {
     let delegates = tools::delegate::is_shown(server);
     tools::listed().iter().filter(move |tool| delegates || tool.name != tools::delegate::NAME)
 }
 
-/// Does what was asked for in a task of its own, so that one that panics is answered too: the SDK forgets those that do.
+/// Runs a request in its own task, so that one that panics is answered as well: the SDK would not answer it.
 async fn answered<T: Send + 'static>(
     server: &Server,
     what: impl Future<Output = Result<T, ErrorData>> + Send + 'static,
 ) -> Result<T, ErrorData> {
     server.work().spawn(what).await.unwrap_or_else(|panic| {
         tracing::error!(%panic, "a request failed");
-        Err(ErrorData::internal_error("this request failed by a fault of the server; jobs are not concerned", None))
+        Err(ErrorData::internal_error(
+            "this request failed because of a bug in the server; jobs are not affected",
+            None,
+        ))
     })
 }

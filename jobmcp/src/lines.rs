@@ -1,5 +1,5 @@
-//! Messages as lines of JSON. What can be read goes on to the SDK; what cannot is answered here, since the SDK passes over
-//! most of it in silence, and a client would wait for an answer that never comes.
+//! Messages as lines of JSON. Valid messages are passed to the SDK. Invalid ones are answered here, since the SDK
+//! silently ignores most of them, and the client would wait for an answer that never comes.
 
 use std::collections::HashMap;
 use std::io;
@@ -24,30 +24,31 @@ use crate::call::Written;
 use crate::server::LARGEST_REQUEST;
 use crate::text;
 
-/// Of a line that is too long, the end is looked at, too: some clients put the id there.
+/// How many bytes of the end of an overlong line are kept as well: some clients put the id there.
 const END: usize = 256;
-/// Nothing more is read from a client while it owes this much reading, in bytes, so that nothing can pile up here.
+/// Nothing more is read from a client while its unanswered requests and unread answers take this many bytes, so that
+/// memory stays bounded.
 const MOST_OWED: usize = 64 << 20;
-/// What a request costs besides its bytes until it is answered: about as much as an answer has at most. So a client can
+/// What a request counts besides its bytes until it is answered: about the size of the largest answer. So a client can
 /// have about a thousand requests in flight.
 const UNANSWERED: usize = 64 << 10;
-/// What an answer costs besides its bytes until it is written.
+/// What an answer counts besides its bytes until it is written.
 const UNWRITTEN: usize = 1 << 10;
-/// So much of what could be read is shown with what is wrong.
+/// How many characters before a syntax error are shown.
 const SHOWN: usize = 40;
 
 /// The lines of one client.
 pub(crate) struct Lines<R, W> {
     reader: R,
-    /// What has been read of a line: all of it, or as much as may be, and the end.
+    /// What has been read of the current line: all of it, or its beginning up to the limit and its end.
     line: Vec<u8>,
     length: usize,
     writer: Arc<Mutex<W>>,
     owed: Arc<Owed>,
-    /// The requests that are not answered yet, by their ids.
+    /// The unanswered requests, by id.
     in_flight: HashMap<RequestId, (Arc<Share>, Written)>,
     is_greeted: bool,
-    /// Is cancelled when the client has gone, so that calls that wait do not keep the server alive for nobody.
+    /// Is cancelled when the client has disconnected, so that waiting calls do not keep the server alive.
     closing: CancellationToken,
 }
 
@@ -58,10 +59,10 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W
         Self { reader, line, length: 0, writer, owed, in_flight, is_greeted: false, closing }
     }
 
-    /// Reads a line, and returns how long it is; nothing at the end. Whoever gives up meanwhile loses nothing of it.
+    /// Reads a line, and returns it with its length; nothing at the end. Cancellation loses nothing.
     async fn next_line(&mut self) -> Option<(Vec<u8>, usize)> {
         loop {
-            // An error is as good as the end: nothing can come after it.
+            // An error is treated as the end: nothing can come after it.
             let read = self.reader.fill_buf().await.unwrap_or_default();
             let is_over = read.is_empty();
             let line_end = read.iter().position(|byte| *byte == b'\n');
@@ -81,12 +82,13 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W
         }
     }
 
-    /// Writes a line, which nothing else comes between, and returns whether it was. Whoever cannot be written to any more has gone.
+    /// Writes a line without interruption by others, and returns whether it was written. If writing fails, the client has
+    /// disconnected.
     fn write(&self, mut line: Vec<u8>) -> impl Future<Output = bool> + Send + 'static {
         line.push(b'\n');
         let writer = Arc::clone(&self.writer);
         let closing = self.closing.clone();
-        // What was allocated is up to twice what is written.
+        // The allocation may be up to twice as large as the text.
         let share = Share::new(&self.owed, line.capacity() + UNWRITTEN);
         async move {
             let mut writer = writer.lock().await;
@@ -103,12 +105,12 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W
         }
     }
 
-    /// Counts a request until it is answered, and its handler has ended. Returns why not if another has its id: the SDK
+    /// Counts a request until it is answered and its handler has ended. Refuses a request whose id is in use: the SDK
     /// would answer only one of the two.
     fn admit(&mut self, message: &mut ClientJsonRpcMessage, length: usize) -> Result<(), Value> {
         match message {
             JsonRpcMessage::Request(request) if self.in_flight.contains_key(&request.id) => {
-                let reason = "this id is that of a request that is not answered yet; give each request its own";
+                let reason = "a request with this id is still unanswered; give each request its own id";
                 Err(refusal(Some(&json!(request.id)), ErrorCode::INVALID_REQUEST, reason))
             }
             JsonRpcMessage::Request(request) => {
@@ -121,7 +123,7 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W
                 Ok(())
             }
             JsonRpcMessage::Notification(notification) => {
-                // The SDK does not answer a request that was cancelled.
+                // The SDK does not answer a cancelled request.
                 if let ClientNotification::CancelledNotification(CancelledNotification { params, .. }) =
                     &notification.notification
                     && let Some(id) = &params.request_id
@@ -134,7 +136,7 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W
         }
     }
 
-    /// Returns whether a message may go on to the SDK, which ends when it is told something before it is asked for anything.
+    /// Returns whether a message can be passed to the SDK, which ends if a notification comes before the first request.
     fn may_pass(&mut self, message: &ClientJsonRpcMessage) -> bool {
         let ClientJsonRpcMessage::Request(request) = message else { return self.is_greeted };
         self.is_greeted |= match &request.request {
@@ -188,7 +190,7 @@ where
             };
             if let Some(answer) = refused {
                 tracing::info!(%answer, "refused");
-                // In a task of its own: the SDK gives up on this one whenever it has something else to do.
+                // In its own task: the SDK drops this future whenever it has something else to do.
                 tokio::spawn(self.write(answer.to_string().into()));
             }
         }
@@ -199,7 +201,7 @@ where
     }
 }
 
-/// How much a client owes: what was asked and is not answered, and answers that it has not read.
+/// What a client owes: its unanswered requests, and answers that it has not read.
 #[derive(Debug, Default)]
 struct Owed {
     bytes: AtomicUsize,
@@ -207,7 +209,7 @@ struct Owed {
 }
 
 impl Owed {
-    /// Waits until there is room for more.
+    /// Waits until the client owes little enough.
     async fn little(&self) {
         while self.bytes.load(Ordering::Relaxed) > MOST_OWED {
             self.less.notified().await;
@@ -215,7 +217,7 @@ impl Owed {
     }
 }
 
-/// A part of what is owed, until it is dropped.
+/// A part of what is owed, until this is dropped.
 #[derive(Debug)]
 struct Share {
     owed: Arc<Owed>,
@@ -236,10 +238,10 @@ impl Drop for Share {
     }
 }
 
-/// Reads a message, or returns the answer to what is none. What wants no answer gets none.
+/// Parses a message, or returns the answer to an invalid one. Invalid notifications and replies get no answer.
 pub(crate) fn read(line: &[u8], length: usize) -> Result<ClientJsonRpcMessage, Option<Value>> {
     if length > LARGEST_REQUEST + END {
-        let reason = format!("the line has {length} bytes; at most {LARGEST_REQUEST} are read");
+        let reason = format!("the line has {length} bytes; at most {LARGEST_REQUEST} are accepted");
         let (start, end) = line.split_at(LARGEST_REQUEST);
         let id = Head::of(start).id.or_else(|| id_at_end(end));
         return Err(Some(refusal(id.as_ref(), ErrorCode::INVALID_REQUEST, &reason)));
@@ -254,7 +256,7 @@ pub(crate) fn read(line: &[u8], length: usize) -> Result<ClientJsonRpcMessage, O
     };
     let head = Head::of(line);
     if head.is_whole && if head.has_method { head.id.is_none() } else { head.is_reply } {
-        // A notification, or an answer to nothing.
+        // A notification, or a reply to no request.
         return Err(None);
     }
     let (code, reason) = match error.classify() {
@@ -265,40 +267,40 @@ pub(crate) fn read(line: &[u8], length: usize) -> Result<ClientJsonRpcMessage, O
                 true => "; \\ud800 to \\udfff are halves of surrogate pairs; both are needed",
                 false => "",
             };
-            (ErrorCode::PARSE_ERROR, format!("this cannot be read as JSON: {error}, after `{before}`{halves}"))
+            (ErrorCode::PARSE_ERROR, format!("invalid JSON: {error}, after `{before}`{halves}"))
         }
         Category::Data if line.starts_with(b"[") => {
-            (ErrorCode::INVALID_REQUEST, "batches are not read; send each message on its own".to_owned())
+            (ErrorCode::INVALID_REQUEST, "batches are not supported; send each message on its own".to_owned())
         }
         Category::Data => (
             ErrorCode::INVALID_REQUEST,
-            "this is no request of JSON-RPC 2.0: `jsonrpc` has to be \"2.0\", `id` a string or a whole number, `method` a \
-             string, and `params`, if there are any, an object"
+            "not a JSON-RPC 2.0 request: `jsonrpc` must be \"2.0\", `id` a string or an integer, `method` a string, and \
+            `params`, if present, an object"
                 .to_owned(),
         ),
     };
     Err(Some(refusal(head.id.as_ref(), code, &reason)))
 }
 
-/// Returns the id of a request, as it is written; nothing for what is none.
+/// Returns the id of a request as it is written; nothing if the message is not a request.
 pub(crate) fn request_id(message: &[u8]) -> Option<String> {
     let head = Head::of(message);
     head.id.filter(|_| head.has_method).map(|id| id.to_string())
 }
 
 fn refusal(id: Option<&Value>, code: ErrorCode, reason: &str) -> Value {
-    // An id that is none cannot be answered to.
+    // An invalid id cannot be used in an answer.
     let id = id.filter(|id| serde_json::from_value::<NumberOrString>((*id).clone()).is_ok());
     json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": reason } })
 }
 
-/// What can be said of a message that cannot be read, as far as it goes.
+/// What is known about an invalid message, as far as it can be parsed.
 #[derive(Debug, Default)]
 struct Head {
     id: Option<Value>,
     has_method: bool,
     is_reply: bool,
-    /// Whether it is an object, and all of it is there.
+    /// Whether it is a complete object.
     is_whole: bool,
 }
 
@@ -329,35 +331,35 @@ impl<'de> Visitor<'de> for &mut Head {
                 "result" | "error" => self.is_reply = true,
                 _ => {}
             }
-            // What is in it does not matter: strings that are no text, or numbers that are too large, are passed over.
+            // The value does not matter: invalid strings and numbers out of range are skipped.
             fields.next_value::<IgnoredAny>()?;
         }
         Ok(())
     }
 }
 
-/// Returns the id if it is the last of what a message has.
+/// Returns the id if it is the last field of a message.
 fn id_at_end(end: &[u8]) -> Option<Value> {
     let start = end.windows(4).rposition(|bytes| bytes == b"\"id\"")?;
     let head = Head::of(&[b"{", &end[start..]].concat());
     head.id.filter(|_| head.is_whole)
 }
 
-/// Checks what is said to a line of a client, whatever it is: it is passed on, or is answered with an error that has its id or
-/// none, or wants no answer.
+/// Checks that any line of a client is passed on, is answered with an error that has its id or none, or needs no
+/// answer.
 #[cfg(test)]
 pub(crate) fn check(line: &[u8]) {
     let Err(Some(answer)) = read(line, line.len()) else { return };
     assert_eq!(answer["jsonrpc"], "2.0");
     let id = &answer["id"];
-    assert!(id.is_null() || serde_json::from_value::<NumberOrString>(id.clone()).is_ok(), "{id} is no id");
+    assert!(id.is_null() || serde_json::from_value::<NumberOrString>(id.clone()).is_ok(), "{id} is not an id");
     if let Ok(Value::Object(message)) = serde_json::from_slice(line) {
         let own = message.get("id").unwrap_or(&Value::Null);
-        assert!(id.is_null() || id == own, "it has the id {own}, and is answered with {id}");
+        assert!(id.is_null() || id == own, "the id is {own}, and the answer has {id}");
     }
     let code = &answer["error"]["code"];
     assert!([ErrorCode::INVALID_REQUEST, ErrorCode::PARSE_ERROR].iter().any(|known| *code == json!(known)), "{code}");
-    let text = answer["error"]["message"].as_str().expect("it is said what is wrong");
+    let text = answer["error"]["message"].as_str().expect("an error without a message");
     assert!(text.len() < 1000, "an answer of {} bytes", text.len());
 }
 
@@ -366,11 +368,11 @@ mod tests {
     use super::*;
 
     fn refused(line: &[u8]) -> Value {
-        read(line, line.len()).expect_err("it is no message").expect("it is answered")
+        read(line, line.len()).expect_err("a valid message").expect("no answer")
     }
 
     #[test]
-    fn what_is_no_message_is_answered_with_its_id_if_it_has_one() {
+    fn an_invalid_message_is_answered_with_its_id() {
         for (line, id, code) in [
             (r#"{"jsonrpc":"2.0","id":7,"method":"x","params":{"a":"\ud800"}}"#, json!(7), -32700),
             (r#"{"method":"x","params":{"a":"\ud800"},"jsonrpc":"2.0","id":"end"}"#, json!("end"), -32700),
@@ -394,15 +396,15 @@ mod tests {
     }
 
     #[test]
-    fn what_wants_no_answer_gets_none() {
+    fn invalid_notifications_and_replies_get_no_answer() {
         for line in ["", " \r", r#"{"jsonrpc":"2.0","method":7}"#, r#"{"jsonrpc":"2.0","id":1,"error":{}}"#] {
-            assert_eq!(read(line.as_bytes(), line.len()).expect_err("it is no message"), None, "{line}");
+            assert_eq!(read(line.as_bytes(), line.len()).expect_err("a valid message"), None, "{line}");
         }
         assert!(read("\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\r".as_bytes(), 50).is_ok());
     }
 
     #[tokio::test]
-    async fn of_a_line_that_is_too_long_the_id_is_found_at_either_end() {
+    async fn the_id_of_an_overlong_line_is_found_at_either_end() {
         let filler = "x".repeat(2 * LARGEST_REQUEST);
         for (line, id) in [
             (format!(r#"{{"id":1,"params":"{filler}"}}"#), json!(1)),
@@ -415,7 +417,7 @@ mod tests {
             let (kept, length) = lines.next_line().await.unwrap();
             assert!(kept.len() == LARGEST_REQUEST + END && length == line.len() + 1);
             assert_eq!(read(&kept, length).unwrap_err().unwrap()["id"], id);
-            assert_eq!(lines.next_line().await, Some((b"{}".to_vec(), 2)), "what comes after it is read, and the last");
+            assert_eq!(lines.next_line().await, Some((b"{}".to_vec(), 2)), "the line after it is read");
             assert_eq!(lines.next_line().await, None);
         }
     }

@@ -1,5 +1,5 @@
-//! What the server says of itself: on standard error, since standard output belongs to the protocol, and in a file if one
-//! is named.
+//! The log of the server: on standard error, since standard output belongs to the protocol, and in a file if one is
+//! named.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,10 +11,10 @@ use jobcore::front::{Failure, codes};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::MakeWriterExt;
 
-/// A file that is larger is put aside, in the place of the one before it.
+/// The largest log file, in bytes. At this size it is renamed, replacing the one renamed before.
 const LARGEST: u64 = 1 << 20;
 
-/// Begins to log. `RUST_LOG` says how much; whoever wants a file wants more in it than what went wrong.
+/// Starts logging. `RUST_LOG` sets the level; by default, only warnings are logged, or more if there is a file.
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -33,7 +33,7 @@ pub(crate) fn start(path: Option<PathBuf>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A file for its owner only, of bounded size. Several servers may write the same one.
+/// A file of bounded size that only its owner can read. Several servers may write to the same one.
 struct LogFile {
     path: PathBuf,
     file: File,
@@ -43,13 +43,13 @@ impl LogFile {
     fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
         if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is no regular file"));
+            return Err(io::Error::other("it is not a regular file"));
         }
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// Puts the file aside, unless another server has done so.
+    /// Renames the file and opens a new one, unless another server has renamed it.
     fn turn(&mut self) -> io::Result<()> {
         let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
         if fs::metadata(&self.path).map(identity).ok() == Some(identity(self.file.metadata()?)) {
@@ -63,7 +63,7 @@ impl LogFile {
 }
 
 impl Write for LogFile {
-    /// Writes a line, which is never torn apart.
+    /// Writes a line into a single file.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.file.metadata()?.len() + line.len() as u64 > LARGEST {
             self.turn()?;
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_private_and_bounded_whoever_writes() {
+    fn the_log_is_private_and_bounded_with_several_writers() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         fs::write(&path, "before\n").unwrap();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_refused() {
+    fn a_log_that_is_not_a_regular_file_is_refused() {
         assert!(LogFile::open(Path::new("/dev/null")).is_err());
         assert!(LogFile::open(Path::new("/")).is_err());
     }

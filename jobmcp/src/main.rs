@@ -1,4 +1,4 @@
-//! Background jobs for coding agents. Everything is in the library beside it.
+//! The `jobmcp` program. All of its code is in the library of this crate.
 
 fn main() -> std::process::ExitCode {
     jobmcp::main()

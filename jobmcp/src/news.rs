@@ -1,4 +1,4 @@
-//! What an answer says beside what was asked for: which jobs of the client have ended since its last call.
+//! The ends of the caller's jobs since its last call, which are added to each answer.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::text;
 
 /// How many ends one answer reports.
 const REPORTED: usize = 3;
-/// How long a client may take to read an answer that reports ends. Afterwards they are reported again.
+/// How long a client may take to read an answer that reports ends. If it takes longer, they are reported again.
 const READING: Duration = Duration::from_secs(10);
 
-/// Returns a line for each job of the caller that has ended and that it was not told of, a few at most. These and the ends that
-/// the answer shows count as delivered once the answer is written.
+/// Returns a line for each ended job that the caller has not been notified of, a few at most. These, and the ends that
+/// the answer itself shows, count as delivered once the answer is written.
 pub(crate) async fn since_last_call(server: &Server, context: &Context) -> Option<String> {
     let caller = server.call().caller()?;
     let delivery = match server.jobs().deliver(caller, &server.call().take_known()).await {
@@ -39,7 +39,7 @@ pub(crate) async fn since_last_call(server: &Server, context: &Context) -> Optio
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
-/// Counts the ends that the answer shows as delivered once it is written, where nothing can be said beside it.
+/// Counts the ends that the answer shows as delivered once it is written, for answers to which nothing can be added.
 pub(crate) async fn count_shown(server: &Server, context: &Context) {
     let (Some(caller), known) = (server.call().caller(), server.call().take_known()) else { return };
     if known.is_empty() {
@@ -63,12 +63,12 @@ async fn line(server: &Server, job: &Job) -> String {
     }
 }
 
-/// Counts ends as delivered once the answer that reports them was written.
+/// Counts ends as delivered once the answer that reports them has been written.
 fn acknowledge(server: &Server, context: &Context, delivery: Delivery) {
     let written = context.extensions.get::<Written>().cloned();
     server.acknowledgements().spawn_on(
         async move {
-            // Where nobody tells, over HTTP, it is written as soon as it is given.
+            // Over HTTP, it is not known when the answer is written, so it counts as written at once.
             let is_written = match written {
                 Some(Written(written)) => timeout(READING, written.cancelled()).await.is_ok(),
                 None => true,

@@ -1,4 +1,4 @@
-//! Prompts: what people ask of an agent again and again, said once in terms of our tools.
+//! Prompts: frequent requests to an agent, expressed in terms of our tools.
 
 use jobcore::Query;
 use jobcore::clock::Timestamp;
@@ -12,9 +12,9 @@ use crate::text::cut;
 const DEV_SERVER: &str = "dev_server";
 const RUN_TESTS: &str = "run_tests";
 const WHILE_AWAY: &str = "while_away";
-/// Since when somebody was away, unless he says so.
+/// The default of `since`.
 const AWAY: &str = "12h";
-/// How many jobs are looked at for commands to offer.
+/// How many jobs are read for completions of commands.
 const OFFERED: usize = 100;
 
 /// Returns all prompts.
@@ -27,26 +27,23 @@ pub(crate) fn all() -> Vec<Prompt> {
         prompt(
             DEV_SERVER,
             "Run a dev server",
-            "Start a server in the background, wait until it answers, and look after it",
+            "Start a server in the background, wait until it is ready, and keep an eye on it",
             vec![
-                argument("command", "What starts it, such as npm run dev").with_required(true),
-                argument("port", "The port on which it will listen").with_required(false),
+                argument("command", "The command that starts it, such as npm run dev").with_required(true),
+                argument("port", "The port that it will listen on").with_required(false),
             ],
         ),
         prompt(
             RUN_TESTS,
             "Run the tests",
             "Run the tests in the background, and report what failed and why",
-            vec![argument("command", "What runs them; found out if it is left out").with_required(false)],
+            vec![argument("command", "The command that runs them; found out by default").with_required(false)],
         ),
         prompt(
             WHILE_AWAY,
             "What happened while I was away",
-            "Report which jobs ended, which failed and why, and what still runs",
-            vec![
-                argument("since", "How long ago you left, such as 8h or 2d; 12h if it is left out")
-                    .with_required(false),
-            ],
+            "Report which jobs ended, which failed and why, and what is still running",
+            vec![argument("since", "How long ago you left, such as 8h or 2d; 12h by default").with_required(false)],
         ),
     ]
 }
@@ -82,18 +79,18 @@ fn wrong(reason: String) -> ErrorData {
     ErrorData::invalid_params(reason, None)
 }
 
-/// Returns an argument; some clients send an empty text for what was left out.
+/// Returns an argument. Some clients send an empty text for a missing one.
 fn given<'a>(arguments: &'a JsonObject, name: &str) -> Result<Option<&'a str>, ErrorData> {
     match arguments.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
-        Some(other) => Err(wrong(format!("{name}: {other} is no text"))),
+        Some(other) => Err(wrong(format!("{name}: {other} is not text"))),
     }
 }
 
 fn dev_server(arguments: &JsonObject) -> Result<String, ErrorData> {
     let Some(command) = given(arguments, "command")? else {
-        return Err(wrong("command: say what starts the server, such as npm run dev".to_owned()));
+        return Err(wrong("command: give the command that starts the server, such as npm run dev".to_owned()));
     };
     let until = match given(arguments, "port")? {
         Some(port) => match port.parse::<u16>() {
@@ -105,11 +102,11 @@ fn dev_server(arguments: &JsonObject) -> Result<String, ErrorData> {
     let execute = json!({ "command": command, "name": "dev-server", "wait_s": 0 });
     let wait = json!({ "job_ids": ["dev-server"], "until": until, "wait_s": 50 });
     Ok(format!(
-        "Run a dev server for me, and look after it while we work.
+        "Run a dev server for me, and keep an eye on it while we work.
 
-1. Call list {{\"status\": [\"running\"]}}. If the server runs already, use that job.
+1. Call list {{\"status\": [\"running\"]}}. If the server is already running, use that job.
 2. Otherwise call execute {execute}.
-3. Call wait {wait}, again if it is not yet so. If the server ended instead, call output and tell me what is wrong.
+3. Call wait {wait}; repeat it if that has not happened yet. If the server ended instead, call output and tell me what is wrong.
 4. Tell me its address, and the name of the job.
 
 From then on, when something about it looks wrong, call output {{\"job_id\": \"dev-server\", \"grep\": \"(?i)error|warn\"}} \
@@ -132,11 +129,11 @@ fn run_tests(command: Option<&str>) -> String {
         "Run the tests and report.
 
 1. {first}
-2. If they still run, do what you can do meanwhile, and call wait with the job's id until they have ended.
+2. If they are still running, do other work meanwhile, and call wait with the job's id until they have ended.
 3. If they failed, call output with grep to find each failure, and with a cursor to read around it.
 
 Report how many passed and failed, and for each failure its name, where it is, and the lines that show why. If the command \
-could not be run at all, say so: that is no failed test. Change nothing before I have seen the report."
+could not be run at all, say so: that is not a failed test. Change nothing before I have seen the report."
     )
 }
 
@@ -147,18 +144,18 @@ fn while_away(since: Option<&str>) -> Result<String, ErrorData> {
         return Ok(format!(
             "Tell me what happened while I was away.
 
-1. Call list {list}, and list {{\"status\": [\"queued\", \"running\", \"paused\"]}} for what began before and goes on.
-2. For each job that failed, was killed, timed out or is orphaned, call output to see why.
-3. For each job that runs, call status once to see whether it gets anywhere.
+1. Call list {list}, and list {{\"status\": [\"queued\", \"running\", \"paused\"]}} for jobs that started earlier and are unfinished.
+2. For each job that failed, was killed, timed out or was orphaned, call output to see why.
+3. For each running job, call status once to see whether it makes progress.
 
-Report in a few lines, the worst first: what failed and why, what still runs and how far it is, and what ended well. Start, \
+Report in a few lines, the worst first: what failed and why, what is still running and how far it is, and what succeeded. Start, \
 stop and remove nothing before I have read it."
         ));
     }
-    Err(wrong(format!("since: `{since}` is no time that is past; write for example 90m, 2d, yesterday or 09:00")))
+    Err(wrong(format!("since: `{since}` is not a time in the past; use for example 90m, 2d, yesterday or 09:00")))
 }
 
-/// Returns what an argument may go on as: commands that were run before, and times.
+/// Returns completions of an argument: earlier commands, and times.
 pub(crate) async fn complete(server: &Server, name: &str, argument: &ArgumentInfo) -> Result<Vec<String>, ErrorData> {
     let offered = match (name, argument.name.as_str()) {
         (DEV_SERVER | RUN_TESTS, "command") => commands(server).await?,
@@ -194,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_says_what_to_call() {
+    fn a_prompt_contains_the_calls_to_make() {
         let server = text(DEV_SERVER, json!({ "command": "npm run \"dev\"", "port": "3000" })).unwrap();
         assert!(server.contains(r#""command":"npm run \"dev\"""#) && server.contains("port:3000"), "{server}");
         assert!(text(DEV_SERVER, json!({ "command": "x", "port": "" })).unwrap().contains("output:(?i)listening"));
@@ -203,10 +200,10 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_by_name() {
+    fn invalid_arguments_are_named_in_the_error() {
         for (name, arguments, expected) in [
             ("nosuch", json!({}), "there are dev_server"),
-            (DEV_SERVER, json!({}), "command: say"),
+            (DEV_SERVER, json!({}), "command: give"),
             (DEV_SERVER, json!({ "command": "x", "port": "70000" }), "port: `70000`"),
             (DEV_SERVER, json!({ "command": "x", "colour": "red" }), "no argument `colour`"),
             (RUN_TESTS, json!({ "command": 7 }), "command: 7"),

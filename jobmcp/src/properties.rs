@@ -1,4 +1,4 @@
-//! What holds for the lines of a client, whatever it sends.
+//! Property tests for the lines of a client.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::sample::select;
 
 use crate::lines;
 
-/// Of what messages are made.
+/// Parts from which messages are composed.
 const PARTS: &[&str] = &[
     "{",
     "}",

@@ -1,4 +1,4 @@
-//! Resources: each job, and each of its streams, under a URI of its own.
+//! Resources: each job and each of its streams has a URI.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -21,20 +21,20 @@ use crate::server::Server;
 use crate::text::{self, LARGEST};
 
 const SCHEME: &str = "job://";
-/// How many jobs are listed at a time, and how many are offered to be completed.
+/// How many jobs are listed at a time, and how many are offered as completions.
 const PAGE: usize = 20;
 const OFFERED: usize = 100;
-/// How often at most somebody who subscribed is told of the same job.
+/// The shortest time between two notifications about the same job.
 const AT_MOST: Duration = Duration::from_secs(1);
 
-/// What a URI names.
+/// The part of a job that a URI names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Job,
     Output(Stream),
 }
 
-/// Returns the reference to a job, as its id or its name, and what of it is meant.
+/// Returns the reference to a job, its id or name, and the part that is meant.
 fn parse(uri: &str) -> Option<(&str, Part)> {
     let rest = uri.strip_prefix(SCHEME)?;
     let (reference, part) = match rest.split_once('/') {
@@ -46,12 +46,12 @@ fn parse(uri: &str) -> Option<(&str, Part)> {
     (!reference.is_empty()).then_some((reference, part))
 }
 
-/// Returns whether a URI may be that of a resource.
+/// Returns whether a URI has the form of a resource's URI.
 pub(crate) fn is_one(uri: &str) -> bool {
     parse(uri).is_some()
 }
 
-/// Returns the forms that URIs have.
+/// Returns the templates of URIs.
 pub(crate) fn templates() -> Vec<ResourceTemplate> {
     [
         ("job://{id}", "job", "A job: what it runs, its state, how it ended", "application/json"),
@@ -66,11 +66,11 @@ pub(crate) fn templates() -> Vec<ResourceTemplate> {
     .collect()
 }
 
-/// Lists jobs, the newest first. The cursor is the id of the last one of the page before.
+/// Lists jobs, newest first. The cursor is the id of the last job of the previous page.
 pub(crate) async fn list(server: &Server, cursor: Option<String>) -> Result<ListResourcesResult, ErrorData> {
     let before = match cursor {
         Some(cursor) => {
-            let wrong = |_| ErrorData::invalid_params("the cursor is none that was returned from here", None);
+            let wrong = |_| ErrorData::invalid_params("the cursor was not returned by this server", None);
             Some(cursor.parse::<JobId>().map_err(wrong)?)
         }
         None => None,
@@ -81,7 +81,7 @@ pub(crate) async fn list(server: &Server, cursor: Option<String>) -> Result<List
     ids.truncate(PAGE);
     let mut resources = Vec::new();
     for id in &ids {
-        // One that was removed meanwhile, or whose records cannot be read, is nothing that could be read here.
+        // Skip a job that has been removed meanwhile or cannot be read.
         if let Ok(job) = jobs.job(*id).await {
             resources.push(resource(jobs, &job));
         }
@@ -99,7 +99,7 @@ fn resource(jobs: &JobManager, job: &Job) -> Resource {
         .with_mime_type("application/json")
 }
 
-/// Reads a job in the shape that every interface has for it, or the cleaned beginning and end of one of its streams.
+/// Reads a job as JSON, in the same shape as in jobcli, or the cleaned beginning and end of one of its streams.
 pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResult, ErrorData> {
     let (id, part) = find(server, uri).await?;
     let jobs = server.jobs();
@@ -122,7 +122,7 @@ pub(crate) async fn read(server: &Server, uri: &str) -> Result<ReadResourceResul
 async fn find(server: &Server, uri: &str) -> Result<(JobId, Part), ErrorData> {
     let Some((reference, part)) = parse(uri) else {
         let named = text::cut(uri, 100);
-        let reason = format!("`{named}` is no resource; there are job://ID, job://ID/stdout and job://ID/stderr");
+        let reason = format!("`{named}` is not a resource; there are job://ID, job://ID/stdout and job://ID/stderr");
         return Err(not_found(reason, uri));
     };
     match caller::find(server.jobs(), reference).await {
@@ -146,7 +146,7 @@ fn failed(error: &Error) -> ErrorData {
     ErrorData::internal_error(error.to_string(), None)
 }
 
-/// Returns what the argument of a template may go on as: names and short ids, the newest first.
+/// Returns completions for the argument of a template: names and short ids, newest first.
 pub(crate) async fn complete(server: &Server, uri: &str, argument: &ArgumentInfo) -> Result<Vec<String>, ErrorData> {
     if !templates().iter().any(|template| template.uri_template == uri) || argument.name != "id" {
         return Err(ErrorData::invalid_params("there is no such template, or it has no such argument", None));
@@ -163,11 +163,11 @@ pub(crate) async fn complete(server: &Server, uri: &str, argument: &ArgumentInfo
     Ok(offered)
 }
 
-/// Tells of changes until the client has enough of it, or the server ends.
+/// Notifies of changes until the client ends the subscription, or the server ends.
 pub(crate) async fn listen(server: &Server, subscription: &SubscriptionContext) {
     let mut watching = JoinSet::new();
     for uri in subscription.accepted().resource_subscriptions.iter().flatten() {
-        // Of what is not there, there is nothing to tell.
+        // A missing job has no changes.
         let Ok((id, _)) = find(server, uri).await else { continue };
         let (sink, uri) = (subscription.sink().clone(), uri.clone());
         watching.spawn(watch(server.jobs().clone(), id, move || {
@@ -181,16 +181,16 @@ pub(crate) async fn listen(server: &Server, subscription: &SubscriptionContext) 
     }
 }
 
-/// What one client of before 2026-07-28 has subscribed to. All of it ends with this.
+/// The subscriptions of a client before revision 2026-07-28. They end when this is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions(Mutex<HashMap<String, DropGuard>>);
 
-/// Tells of changes of a resource until the client has enough of it.
+/// Notifies a client of changes of a resource until it unsubscribes.
 pub(crate) async fn subscribe(server: &Server, uri: String, client: Peer<RoleServer>) -> Result<(), ErrorData> {
     let (id, _) = find(server, &uri).await?;
     let enough = CancellationToken::new();
     server.subscriptions().insert(uri.clone(), enough.clone().drop_guard());
-    // Without the server, which holds the other end of the token.
+    // Does not hold the server, which holds the guard of the token.
     let watching = watch(server.jobs().clone(), id, move || {
         let (client, update) = (client.clone(), ResourceUpdatedNotificationParam::new(uri.clone()));
         async move { client.notify_resource_updated(update).await.is_ok() }
@@ -204,13 +204,13 @@ impl Subscriptions {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(uri, guard);
     }
 
-    /// Ends one; whoever has not subscribed is told nothing else.
+    /// Ends a subscription, if there is one.
     pub(crate) fn remove(&self, uri: &str) {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(uri);
     }
 }
 
-/// Calls `tell` when a job has written something or is over, until that fails or the job is over.
+/// Calls `tell` whenever a job has written output or changed its status, until it ends or `tell` fails.
 async fn watch<F: Future<Output = bool>>(jobs: JobManager, id: JobId, tell: impl Fn() -> F) {
     let mut last = None;
     loop {
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_meant_is_a_resource() {
+    fn only_valid_uris_are_resources() {
         assert_eq!(parse("job://web"), Some(("web", Part::Job)));
         assert_eq!(parse("job://web/stderr"), Some(("web", Part::Output(Stream::Stderr))));
         for uri in ["", "job://", "job:///stdout", "job://web/", "job://web/stdin", "job://web/stdout/x", "file:///web"]

@@ -1,4 +1,4 @@
-//! Runs of agents as models read them: how far one is or what it came to, in the place of what its CLI writes.
+//! Agent runs as models read them: their progress and result, instead of the output of the agent's CLI.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use serde_json::{Value, json};
 use crate::server::Server;
 use crate::text::{self, LARGEST};
 
-/// How long the line of a run is, in characters: what went wrong may be long.
+/// The longest line about a run, in characters: an error may be long.
 const LINE: usize = 1_000;
-/// How many lines are shown of a run that ended without an answer.
+/// How many lines are shown of a run without an answer.
 const LAST_LINES: u64 = 20;
-/// How much is shown of an answer in any case, and of one within fields, in bytes.
+/// How many bytes of an answer are shown at least, and how many in fields.
 const LEAST: usize = 300;
 const IN_FIELDS: usize = 1_000;
-/// How much is kept free for what is said between the beginning and the end of an answer, in bytes.
+/// How many bytes are reserved for the note between the beginning and the end of an answer.
 const NOTE: usize = 250;
 
-/// A run, as it is now.
+/// An agent run in its current state.
 pub(crate) struct Run<'a> {
     server: &'a Server,
     job: &'a Job,
@@ -33,23 +33,23 @@ pub(crate) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Returns nothing for a job that is no run of an agent.
+    /// Returns the run, or nothing if the job is not an agent run.
     pub(crate) async fn of(server: &'a Server, job: &'a Job) -> jobcore::Result<Option<Self>> {
         let mut shape = server.jobs().report(job).await?;
         let Some(mut agent) = shape.agent.take() else { return Ok(None) };
         if job.status().is_final() {
-            // Not every CLI tells how long it took.
+            // Not every CLI reports its duration.
             agent.digest.duration_ms = agent.digest.duration_ms.or(shape.duration_ms);
         }
         Ok(Some(Self { server, job, shape, agent: *agent }))
     }
 
-    /// Returns how far it is, or how it ended: `succeeded (3 turns, 12s, $0.02)`.
+    /// Returns the progress of the run, or how it ended: `succeeded (3 turns, 12s, $0.02)`.
     pub(crate) fn line(&self) -> String {
         text::cut(&self.described(), LINE)
     }
 
-    /// Returns a sentence on what it waits for, if it is queued and something has to end first.
+    /// Returns a sentence on what the run waits for, if it is queued until another job ends.
     pub(crate) fn when_due(&self) -> &'static str {
         text::when_due(&self.shape)
     }
@@ -62,12 +62,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns the same for a list of many.
+    /// Returns the prompt and the progress, shortened for a list.
     pub(crate) fn row(&self) -> (String, String) {
         (text::cut(&text::one_line(&self.agent.prompt), 80), text::cut(&self.described(), 120))
     }
 
-    /// Returns what there is to say but the answer: which job it is, how far, where, and what it was not permitted.
+    /// Returns everything but the answer: the job, its progress, its worktree, and what it was denied.
     pub(crate) fn head(&self) -> String {
         let line = self.line();
         let mut head = format!("Job {}, {}: {}.", text::name(self.job), self.agent.agent, line.trim_end_matches('.'));
@@ -97,7 +97,7 @@ impl<'a> Run<'a> {
         head
     }
 
-    /// Returns the call by which it goes on with what it was not permitted; nothing if it was permitted everything.
+    /// Returns the call that continues the run with the missing permissions; nothing if it was denied nothing.
     fn permitting(&self) -> Option<String> {
         let Permit { tools, directories, mode } = agents::to_permit(&self.agent, &self.job.spec.cwd)?;
         let permits = [
@@ -109,13 +109,13 @@ impl<'a> Run<'a> {
         Some(format!(r#"delegate {{"resume": "{}", {permits}, "prompt": "Go on."}}"#, self.job.id.short()))
     }
 
-    /// Returns whether there is an answer, or never will be.
+    /// Returns whether there is an answer, or there will be none.
     pub(crate) fn has_ended(&self) -> bool {
         self.job.status().is_final() || self.agent.progress == Progress::Answered
     }
 
-    /// Returns all there is to say within so many bytes, about: the answer, and of a run that ended without one what it did
-    /// last. `next` is what to call next.
+    /// Returns the head, followed by the answer, or by the last steps of a run that ended without one, in about
+    /// `budget` bytes. `next` is what to call next.
     pub(crate) async fn told(&self, next: &str, budget: u64) -> jobcore::Result<String> {
         let head = self.head() + next;
         let room = usize::try_from(budget).unwrap_or(usize::MAX).saturating_sub(head.len()).max(LEAST);
@@ -134,14 +134,14 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Returns the last lines of what it did.
+    /// Returns the last lines of the account of the run.
     pub(crate) async fn last_lines(&self, lines: u64, room: usize) -> jobcore::Result<String> {
         let Some(run) = &self.job.agent_run() else { return Ok(String::new()) };
         let last = agents::last_lines(self.server.jobs(), self.job, run, lines).await?;
         Ok(text::end(last.trim_end(), room).to_owned())
     }
 
-    /// Returns an answer, or the beginning and the end of one that is too long, and what to call for the rest.
+    /// Returns an answer, or the beginning and the end of a long one with the call that returns the rest.
     fn excerpt(&self, answer: &str, room: usize) -> String {
         let gone = usize::try_from(self.agent.digest.result_cut_bytes).unwrap_or(usize::MAX);
         let (start, end) = match answer.len() <= room {
@@ -161,8 +161,8 @@ impl<'a> Run<'a> {
         let largest = usize::try_from(LARGEST).unwrap_or(usize::MAX);
         let calls = match answer.len() + gone + LINE < largest {
             true => format!("{more} returns them"),
-            false if room < largest / 2 => format!("{more} returns more of it, {all} the stream that has all"),
-            false => format!("{all} returns the stream that has all"),
+            false if room < largest / 2 => format!("{more} returns more of it, {all} the complete stream"),
+            false => format!("{all} returns the complete stream"),
         };
         format!(
             "{}\n\n[{} left out here; {calls}]\n\n{}",
@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
         )
     }
 
-    /// Returns what the fields say that matters to models.
+    /// Returns the fields that matter to models, as text.
     pub(crate) fn lines(&self) -> String {
         let mut lines = vec![
             format!("agent: {}: {}", self.agent.agent, self.line()),
@@ -189,7 +189,7 @@ impl<'a> Run<'a> {
         lines.join("\n")
     }
 
-    /// Returns it in fields, without what may be very long.
+    /// Returns the run as fields, with long values cut.
     pub(crate) fn fields(&self) -> Value {
         let mut agent = self.agent.clone();
         let digest = &mut agent.digest;

@@ -1,4 +1,4 @@
-//! The server: what all calls of all clients share.
+//! The server: the state shared by all calls of all clients.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +25,10 @@ pub(crate) type Context = RequestContext<RoleServer>;
 
 /// The largest request, in bytes.
 pub(crate) const LARGEST_REQUEST: usize = 4 << 20;
-/// How often somebody who waits is told that the waiting goes on.
+/// How often a waiting client is notified of progress.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// The MCP server, as one call of one client sees it. Clones are the same server.
+/// The MCP server as seen by one call of one client. Clones share the same server.
 #[derive(Debug, Clone)]
 pub struct Server {
     shared: Arc<Shared>,
@@ -62,7 +62,7 @@ impl Server {
         Self { shared: Arc::new(shared), subscriptions: Arc::default(), shown: Arc::default(), call: Arc::default() }
     }
 
-    /// Returns the same server for another client, of which the others learn nothing.
+    /// Returns the same server for another client, with its own state.
     pub(crate) fn for_client(&self) -> Self {
         let shared = Arc::clone(&self.shared);
         Self { shared, subscriptions: Arc::default(), shown: Arc::default(), call: Arc::default() }
@@ -77,17 +77,17 @@ impl Server {
         &self.subscriptions
     }
 
-    /// Returns how much output this client was shown.
+    /// Returns how much output this client has been shown.
     pub(crate) fn shown(&self) -> &Shown {
         &self.shown
     }
 
-    /// Returns the call that is answered.
+    /// Returns the current call.
     pub(crate) fn call(&self) -> &Call {
         &self.call
     }
 
-    /// Returns the jobs that it looks after.
+    /// Returns the job manager.
     pub fn jobs(&self) -> &JobManager {
         &self.shared.jobs
     }
@@ -100,13 +100,13 @@ impl Server {
         self.shared.gate.background()
     }
 
-    /// Submits a job. This and [`Server::delegate`] are the only ways in which this server does.
+    /// Submits a job. This server submits jobs only here and in [`Server::delegate`].
     pub(crate) async fn submit(&self, mut spec: JobSpec) -> Result<Job, Failure> {
         spec.caller = self.call.caller().cloned();
         self.shared.gate.submit(self.jobs(), spec).await
     }
 
-    /// Asks an agent, as a job.
+    /// Submits an agent run.
     pub(crate) async fn delegate(
         &self,
         question: Question<'_>,
@@ -119,28 +119,28 @@ impl Server {
         self.shared.gate.delegate(self.jobs(), question, of_caller).await
     }
 
-    /// Returns where calls are done.
+    /// Returns the runtime that calls run on.
     pub(crate) fn work(&self) -> &Handle {
         &self.shared.work
     }
 
-    /// Returns what its clients share of the events.
+    /// Returns the part of the events that all clients share.
     pub(crate) fn events(&self) -> &events::Shared {
         &self.shared.events
     }
 
-    /// Is cancelled when the server ends: whoever waits then answers with what there is.
+    /// Returns the token that is cancelled when the server ends. Waiting calls then answer with what they have.
     pub(crate) fn closing(&self) -> &CancellationToken {
         &self.shared.closing
     }
 
-    /// Returns the tasks that count ends as delivered once they are.
+    /// Returns the tracker of the tasks that acknowledge delivered ends.
     pub(crate) fn acknowledgements(&self) -> &TaskTracker {
         &self.shared.acknowledgements
     }
 
-    /// Waits for something, and tells the client now and then that it does. Returns nothing if nobody wants to know any
-    /// more; no job ends because of that.
+    /// Waits for a future, and notifies the client of progress meanwhile. Returns nothing if the call is cancelled or
+    /// the server ends; that ends no job.
     pub(crate) async fn patiently<T>(&self, what: impl Future<Output = T>, context: &Context) -> Option<T> {
         let token = context.meta.get_progress_token();
         let begun = Instant::now();
@@ -156,7 +156,7 @@ impl Server {
                     let seconds = begun.elapsed().as_secs();
                     let progress = ProgressNotificationParam::new(token, seconds as f64)
                         .with_message(format!("waiting for {seconds} s"));
-                    // A client that does not listen is no reason to end.
+                    // The wait goes on even if the client cannot be notified.
                     let _ = context.peer.notify_progress(progress).await;
                 }
             }

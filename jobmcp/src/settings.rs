@@ -1,5 +1,4 @@
-//! The variables of mcp-background-job, for people who come from there. What is set holds; what is wrong is an error at
-//! start.
+//! The variables of mcp-background-job, for its former users. An invalid value is an error at start.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -14,35 +13,35 @@ use jobcore::policy::{Pattern, Policy};
 use jobcore::units::parse_size;
 use jobcore::words::counted;
 
-/// What these variables set that the other settings have no word for.
+/// What these variables set that has no equivalent in the other settings.
 #[derive(Debug, Default)]
 pub(crate) struct Background {
-    /// How many jobs there may be that are not over, in the whole store.
+    /// The limit on unfinished jobs in the whole store.
     pub(crate) max_jobs: Option<usize>,
-    /// How much output of a job is kept, in bytes.
+    /// How many bytes of a job's output are kept.
     max_output_size: Option<u64>,
-    /// How long a job may run, whatever a call says.
+    /// The longest run time of a job, whatever the call requests.
     pub(crate) job_timeout: Option<Duration>,
-    /// The shortest time between two looks at what is not kept any more.
+    /// The shortest time between two prunings.
     pub(crate) cleanup_interval: Option<Duration>,
-    /// Where jobs run, unless a call says otherwise.
+    /// The default directory of jobs.
     pub(crate) working_dir: Option<PathBuf>,
-    /// The only commands that may be started.
+    /// The only commands that can be submitted.
     pub(crate) allowed_commands: Policy,
 }
 
 impl Background {
-    /// Reads the variables, of which empty ones count as unset.
+    /// Reads the variables. Empty ones count as unset.
     ///
     /// # Errors
-    /// If one is wrong, naming it.
+    /// If a value is invalid. The error names the variable.
     pub(crate) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Failure> {
         let text = |name: &str| variable(name).filter(|value| !value.is_empty());
         Ok(Self {
             max_jobs: parsed("MCP_BG_MAX_JOBS", text, |text| number(text, 1..=100))?,
             max_output_size: parsed("MCP_BG_MAX_OUTPUT_SIZE", text, |text| match parse_size(text)? {
                 size if size >= 1024 => Ok(size),
-                size => Err(format!("{} too few; 1024 is the least", counted(size, "byte is", "bytes are"))),
+                size => Err(format!("{} too few; use at least 1024", counted(size, "byte is", "bytes are"))),
             })?,
             job_timeout: parsed("MCP_BG_JOB_TIMEOUT", text, |text| seconds(text, 1..=366 * 24 * 3600))?,
             cleanup_interval: parsed("MCP_BG_CLEANUP_INTERVAL", text, |text| seconds(text, 10..=3600))?,
@@ -51,7 +50,7 @@ impl Background {
         })
     }
 
-    /// Puts what the other settings do have a word for in its place there.
+    /// Applies what has an equivalent in the other settings.
     pub(crate) fn apply(&self, settings: &mut Settings) {
         settings.output_limit = self.max_output_size.or(settings.output_limit);
         settings.timeout = self.job_timeout.or(settings.timeout);
@@ -70,7 +69,7 @@ fn parsed<T>(
 
 fn number<T: FromStr + PartialOrd + Display>(text: &str, range: RangeInclusive<T>) -> Result<T, String> {
     let number = text.trim().parse().ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| format!("`{text}` is no whole number from {} to {}", range.start(), range.end()))
+    number.ok_or_else(|| format!("`{text}` is not a whole number from {} to {}", range.start(), range.end()))
 }
 
 fn seconds(text: &str, range: RangeInclusive<u64>) -> Result<Duration, String> {
@@ -78,30 +77,30 @@ fn seconds(text: &str, range: RangeInclusive<u64>) -> Result<Duration, String> {
 }
 
 fn directory(text: &str) -> Result<PathBuf, String> {
-    // Resolved now: it has to be there, and to stay the same.
+    // Resolved now, so that it must exist, and later changes of links or of the current directory have no effect.
     let path = std::fs::canonicalize(text).map_err(|error| format!("cannot use the directory `{text}`: {error}"))?;
-    if path.is_dir() { Ok(path) } else { Err(format!("`{text}` is no directory")) }
+    if path.is_dir() { Ok(path) } else { Err(format!("`{text}` is not a directory")) }
 }
 
 fn allowed(text: &str) -> Result<Policy, String> {
     let patterns = text.split(',').filter(|pattern| !pattern.trim().is_empty());
     let patterns: Vec<_> = patterns.map(|pattern| translated(pattern.trim_start())).collect::<Result<_, _>>()?;
     if patterns.is_empty() {
-        return Err("there is no pattern in it".to_owned());
+        return Err("it contains no pattern".to_owned());
     }
     Ok(Policy::new(patterns, Vec::new()))
 }
 
-/// Translates a regular expression that is the beginning of a line into a pattern of the words of a command.
+/// Translates a regular expression for the beginning of a line into a pattern for the words of a command.
 fn translated(regex: &str) -> Result<Pattern, String> {
     let refuse = |reason: &str| {
         format!(
-            "`{regex}`: {reason}; only beginnings such as `^npm ` and `^npm run` can be taken over, and JOBCORE_ALLOW takes \
-             patterns such as `npm run *`"
+            "`{regex}`: {reason}; only prefixes such as `^npm ` and `^npm run` are supported; JOBCORE_ALLOW takes patterns such \
+            as `npm run *`"
         )
     };
     let rest = regex.strip_prefix('^').ok_or_else(|| refuse("it does not begin with `^`"))?;
-    // Anything may follow in any case.
+    // Anything can follow in any case.
     let rest = rest.strip_suffix(".*").filter(|rest| !rest.ends_with('\\')).unwrap_or(rest);
     if rest.is_empty() {
         return Err(refuse("it allows everything"));
@@ -112,15 +111,15 @@ fn translated(regex: &str) -> Result<Pattern, String> {
         match letter {
             '\\' => match letters.next() {
                 Some(literal @ ('.' | '-' | '/' | '+' | '_' | ' ')) => words.push(literal),
-                _ => return Err(refuse("`\\` stands before something else than punctuation")),
+                _ => return Err(refuse("`\\` is followed by something other than punctuation")),
             },
-            // Any one letter, in both languages.
+            // Any one character, in both syntaxes.
             '.' => words.push('?'),
             literal if literal.is_alphanumeric() || "-_/@:=% ".contains(literal) => words.push(literal),
             other => return Err(refuse(&format!("`{other}` cannot be translated"))),
         }
     }
-    // Without a space, the last word may go on.
+    // Without a space at the end, the last word can be longer.
     let last = if words.ends_with(' ') { "" } else { "*" };
     format!("{words}{last}").parse().map_err(|error: ParseError| refuse(&error.to_string()))
 }
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_documented_there_is_understood() {
+    fn the_documented_values_are_accepted() {
         assert_eq!(read("MCP_BG_MAX_JOBS", "20").unwrap().max_jobs, Some(20));
         for size in ["20MB", "20971520"] {
             assert_eq!(read("MCP_BG_MAX_OUTPUT_SIZE", size).unwrap().max_output_size, Some(20_971_520));
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_variable() {
         for (name, value) in [
             ("MCP_BG_MAX_JOBS", "0"),
             ("MCP_BG_MAX_JOBS", "101"),
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn beginnings_of_lines_become_beginnings_of_commands() {
+    fn prefixes_of_lines_become_prefixes_of_commands() {
         let documented = "^npm ,^python ,^echo ,^ls";
         for line in ["npm test", "npm", "python -i", "echo x", "ls", "ls -l", "lsblk", "echo x && npm test"] {
             assert!(permits(documented, line), "{line}");
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_translated_is_refused() {
+    fn unsupported_expressions_are_refused() {
         for regex in ["npm ", "^pwd$", "^(npm|yarn) ", "^np?m", "^[a-z]+", "^a|b", "^git .*status", "^\\w", "^", "^x\\"]
         {
             let error = read("MCP_BG_ALLOWED_COMMANDS", &format!("^ls,{regex}")).unwrap_err();

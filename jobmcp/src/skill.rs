@@ -8,7 +8,7 @@ use rmcp::model::{
 
 const URI: &str = "skill://background-jobs/SKILL.md";
 
-/// Returns the only one.
+/// Returns the only skill.
 pub(crate) fn list() -> ListSkillsResult {
     ListSkillsResult::with_all_items(vec![skill()])
 }
@@ -16,11 +16,11 @@ pub(crate) fn list() -> ListSkillsResult {
 pub(crate) fn get(uri: &str) -> Result<GetSkillResult, ErrorData> {
     match uri {
         URI => Ok(GetSkillResult::new(skill())),
-        _ => Err(ErrorData::invalid_params(format!("there is no skill of this URI; there is {URI}"), None)),
+        _ => Err(ErrorData::invalid_params(format!("there is no skill with this URI; the only one is {URI}"), None)),
     }
 }
 
-/// Returns the text of the skill; nothing if the URI is of something else.
+/// Returns the text of the skill; nothing if the URI names something else.
 pub(crate) fn read(uri: &str) -> Option<ReadResourceResult> {
     let contents = || ResourceContents::text(SKILL, URI).with_mime_type("text/markdown");
     (uri == URI).then(|| ReadResourceResult::new(vec![contents()]))
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_skill_is_what_its_manifest_says() {
+    fn the_skill_matches_its_manifest() {
         let skill = get(URI).unwrap().skill;
         assert_eq!(skill.validate(), Ok(()));
         assert_eq!(skill.frontmatter.name, "background-jobs");

@@ -11,15 +11,15 @@ use crate::ending;
 use crate::lines::Lines;
 use crate::server::Server;
 
-/// How much is read at a time.
+/// How many bytes are read at a time.
 const CHUNK: usize = 64 << 10;
-/// How long it may take to read what was sent last.
+/// How long reading the last messages may take after the client has closed its end.
 const UNREAD: Duration = Duration::from_millis(100);
 
-/// Serves one client, until it goes away or a signal ends this.
+/// Serves one client, until it disconnects or a signal ends the server.
 pub(crate) async fn serve(server: Server) {
     serve_client(&server).await;
-    // What the client has read is not delivered to it again by the next server.
+    // Finish the acknowledgements, so that the next server does not deliver again what the client has read.
     server.acknowledgements().close();
     let _ = timeout(ending::LAST_WORDS, server.acknowledgements().wait()).await;
 }
@@ -31,7 +31,7 @@ async fn serve_client(server: &Server) {
     let serving = async {
         match server.for_client().serve(lines).await {
             Ok(running) => drop(running.waiting().await),
-            // A client that went away before it said anything, or that speaks something else.
+            // The client disconnected before its first message, or does not speak MCP.
             Err(error) => tracing::info!(%error, "no client"),
         }
     };
@@ -42,12 +42,12 @@ async fn serve_client(server: &Server) {
         () = hung_up() => closing.cancel(),
         () = ending::by_signal() => closing.cancel(),
     }
-    // Calls that wait answer now; whoever still writes after that is not waited for.
+    // Waiting calls answer now. Writes that take longer are abandoned.
     let _ = timeout(ending::LAST_WORDS, serving).await;
 }
 
-/// Returns when the client has closed its end some time ago. Usually that is noticed before, by whoever reads; but what a
-/// client has sent that does not read itself may be left unread.
+/// Returns some time after the client has closed its end. Usually the reader notices that first, but not while it waits
+/// for a client that does not read its answers.
 async fn hung_up() {
     process::input_closed().await;
     sleep(UNREAD).await;

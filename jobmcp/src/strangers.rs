@@ -1,5 +1,5 @@
-//! Requests that the SDK cannot read: nobody knows their method, or their params are not what it takes. The SDK says of both
-//! that the method is not there.
+//! Requests that the SDK cannot parse: their method is unknown, or their params are invalid. The SDK itself reports
+//! both as an unknown method.
 
 use rmcp::model::{
     CallToolRequestParams, CancelTaskParams, CompleteRequestParams, ErrorCode, ErrorData, GetPromptRequestParams,
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 
 use crate::text;
 
-/// How much is said of what is wrong.
+/// The longest part of an error that is shown, in characters.
 const LONGEST: usize = 300;
 
-/// Returns what is wrong with a request. `is_modern` says that it named the revision that it follows.
+/// Returns the error for a request. `is_modern` means that the request names its protocol revision.
 pub(crate) fn refusal(method: &str, params: Option<Value>, is_modern: bool) -> ErrorData {
     let params = params.unwrap_or_else(|| json!({}));
     let reason = match method {
-        // Where each request names its revision, these are no more.
+        // The revision in which requests name it, 2026-07-28, removed these methods.
         "initialize" | "resources/subscribe" | "resources/unsubscribe" if is_modern => None,
         "initialize" => reason::<InitializeRequestParams>(params),
         "tools/call" => reason::<CallToolRequestParams>(params),
@@ -34,7 +34,7 @@ pub(crate) fn refusal(method: &str, params: Option<Value>, is_modern: bool) -> E
     };
     match reason {
         Some(reason) => {
-            let reason = format!("the params are not what {method} takes: {}", text::cut(&reason, LONGEST));
+            let reason = format!("invalid params for {method}: {}", text::cut(&reason, LONGEST));
             ErrorData::invalid_params(reason, None)
         }
         None => {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_known_is_told_what_it_takes() {
+    fn a_known_method_reports_its_invalid_params() {
         let call = refusal("tools/call", Some(json!({ "name": "list", "arguments": "{}" })), true);
         assert!(call.code == ErrorCode::INVALID_PARAMS && call.message.contains("expected a map"), "{call:?}");
         let read = refusal("resources/read", None, true);

@@ -1,12 +1,11 @@
 //! Tasks (the extension `io.modelcontextprotocol/tasks`): a call of `execute` or `delegate` that outlives its grace becomes
 //! one, and the task is the job.
 //!
-//! Nothing is kept of a task but its job, which is on record before the task is told of. So a task survives this server,
-//! every tool takes its id as that of a job, and every job can be asked after as a task.
+//! Nothing is kept of a task but its job, which is on record before the task is announced. So a task survives this
+//! server, every tool accepts its id as that of a job, and every job can be queried as a task.
 //!
-//! The extension wants ids that cannot be guessed where nothing else keeps clients apart. Here something does: whoever may
-//! talk to this server may also call `list`, which names every job; so an id opens no door. Its 62 random bits are there so
-//! that no two are alike.
+//! The extension requires unguessable ids if nothing else separates clients. Here ids grant no access: any client of
+//! this server can call `list`, which names every job. The 62 random bits of an id only make it unique.
 
 use std::time::Duration;
 
@@ -20,24 +19,26 @@ use crate::runs::Run;
 use crate::server::{Context, Server};
 use crate::text;
 
-/// How often a client is asked to look: of a young task often, of an old one, which will take longer still, less so.
+/// How often a client is asked to poll: often for a young task, less often for an old one, which will probably take
+/// longer.
 const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(5);
 
-/// Returns whether whoever calls can be answered with a task.
+/// Returns whether the caller can be answered with a task.
 ///
-/// Only the request itself can say so: what a client of before 2026-07-28 said of itself in its greeting counts for nothing,
-/// since such clients name the extension and do not understand it.
+/// Only the metadata of the request counts, not the `initialize` request of a client before revision 2026-07-28: such
+/// clients may announce the extension without supporting it.
 pub(crate) fn are_known_to(context: &Context) -> bool {
     context.meta.client_capabilities().is_some_and(|capabilities| capabilities.supports_tasks())
         && context.meta.protocol_version() >= Some(ProtocolVersion::V_2026_07_28)
 }
 
-/// Where Claude Code looks for what its model reads at once, since the result comes only at the end. It takes 20,000 characters.
+/// The metadata field with the text that Claude Code shows its model at once, since the result comes only at the end.
+/// It accepts 20,000 characters.
 const AGENT_TASK: &str = "com.anthropic/agent-task";
 
-/// Returns the task that a job is, for whoever called for the job. Its host asks for its end. `now` is what the answer would have
-/// been without a task.
+/// Returns a new job as a task, for its caller, whose host then asks for its end. `now` is the answer that would have
+/// been given without a task.
 pub(crate) async fn created(server: &Server, job: &Job, now: &str) -> CreateTaskResult {
     if let Some(caller) = server.call().caller()
         && let Err(error) = server.jobs().expect_task(caller, job.id).await
@@ -49,10 +50,10 @@ pub(crate) async fn created(server: &Server, job: &Job, now: &str) -> CreateTask
     CreateTaskResult::new(task(server, job, None).await).with_meta(meta)
 }
 
-/// What a model need not do while a task runs.
+/// Tells a model not to poll a task.
 const WAKES: &str = "You will be notified when it ends; do not poll.";
 
-/// Returns a job as a task. What is over is kept for `max_age` after its end; before that it is kept in any case.
+/// Returns a job as a task. An ended one is kept for `max_age` after its end.
 pub(crate) async fn task(server: &Server, job: &Job, max_age: Option<Duration>) -> Task {
     let now = Timestamp::now();
     let shape = text::shape(server.jobs(), job).await;
@@ -60,7 +61,7 @@ pub(crate) async fn task(server: &Server, job: &Job, max_age: Option<Duration>) 
     let updated_at = shape.ended_at.or(shape.started_at).unwrap_or(job.submitted_at);
     let message = match Run::of(server, job).await {
         Ok(Some(run)) => run.head(),
-        // What a run says is not worth a task that fails.
+        // The task must not fail because the run cannot be read.
         Ok(None) | Err(_) => format!("Job {}: {}", text::name(job), text::state(&shape, now)),
     };
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);

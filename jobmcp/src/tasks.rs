@@ -9,7 +9,7 @@ use crate::server::Server;
 use crate::task::task;
 use crate::{text, tools};
 
-/// Who is said to have stopped a job whose task was cancelled.
+/// Recorded as the one who stopped a job whose task was cancelled.
 const CANCELLED: &str = "tasks/cancel";
 /// Answers `tasks/get`.
 pub(crate) async fn get(server: &Server, task_id: &str) -> Result<GetTaskResult, ErrorData> {
@@ -22,23 +22,23 @@ pub(crate) async fn get(server: &Server, task_id: &str) -> Result<GetTaskResult,
     if job.state.outcome().is_some_and(|outcome| outcome.stopped_by.as_deref() == Some(CANCELLED)) {
         return Ok(GetTaskResult::new(DetailedTask::new(task, TaskPayload::Cancelled)));
     }
-    // A command that failed is a call that did its work: the result says how it failed.
+    // If the command failed, the call has still succeeded: the result reports the failure.
     let result = match tools::answer(server, &job).await {
         Ok(answer) => answer.into_result(),
         Err(failure) => failure.into_result(),
     };
     let Ok(Value::Object(result)) = serde_json::to_value(result) else {
-        return Err(ErrorData::internal_error("the result is no object", None));
+        return Err(ErrorData::internal_error("the result is not an object", None));
     };
     Ok(GetTaskResult::new(DetailedTask::new(task, TaskPayload::Completed { result })))
 }
 
-/// Answers `tasks/update`. No task of ours asks for anything, so that there is nothing to do with answers.
+/// Answers `tasks/update`. Our tasks never ask for input, so there is nothing to update.
 pub(crate) async fn update(server: &Server, task_id: &str) -> Result<(), ErrorData> {
     find(server, task_id).await.map(drop)
 }
 
-/// Answers `tasks/cancel`: the job is asked to end, and killed after its grace. One that is over stays as it is.
+/// Answers `tasks/cancel`: stops the job, without waiting for its end. An ended job is not changed.
 pub(crate) async fn cancel(server: &Server, task_id: &str) -> Result<(), ErrorData> {
     let job = find(server, task_id).await?;
     if job.status().is_final() {

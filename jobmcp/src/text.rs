@@ -1,4 +1,4 @@
-//! What models read: short, and nothing that they have to compute.
+//! The texts that models read: short, with nothing left for them to compute.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ pub(crate) use jobcore::words::cut;
 use jobcore::words::{counted, exit_code};
 use jobcore::{Cause, Job, JobId, JobManager, Status};
 
-/// How much output a result has unless more is asked for, in bytes: with what stands around it, 8,000 characters at most.
+/// How many bytes of output a result has by default: with the text around it, the result has at most 8,000 characters.
 pub(crate) const BUDGET: u64 = 6_000;
-/// How much a call may ask for: the whole result has 40,000 characters at most.
+/// How many bytes of output a call can request: the whole result has at most 40,000 characters.
 pub(crate) const LARGEST: u64 = 36_000;
-/// How long a job has to be silent until that says something.
+/// How long a job must run without output before the silence is explained.
 const SILENCE_MS: u64 = 1_000;
-/// How long a job has to run until it is said for how long.
+/// How long a job must run before its run time is reported.
 const WORTH_TELLING_MS: u64 = 1_000;
-/// How much of a command is shown.
+/// How many characters of a command are shown.
 const COMMAND: usize = 120;
 
-/// Returns what a job is called: its name, or else its short id. Both are understood by every tool.
+/// Returns the name of a job, or else its short id. Every tool accepts both.
 pub(crate) fn name(job: &Job) -> String {
     match &job.spec.name {
         Some(name) => format!("`{name}`"),
@@ -33,7 +33,7 @@ pub(crate) fn name(job: &Job) -> String {
     }
 }
 
-/// Returns the same with the short id in any case: earlier jobs may have had the same name.
+/// Returns the name of a job together with its short id, since earlier jobs may have had the same name.
 pub(crate) fn full_name(job: &Job) -> String {
     match &job.spec.name {
         Some(name) => format!("`{name}` ({})", job.id.short()),
@@ -41,7 +41,7 @@ pub(crate) fn full_name(job: &Job) -> String {
     }
 }
 
-/// Returns the beginning of a sentence about a job.
+/// Returns the subject of a sentence about a job.
 pub(crate) fn subject(job: &Job) -> String {
     match &job.spec.name {
         Some(name) => format!("`{name}`"),
@@ -49,7 +49,7 @@ pub(crate) fn subject(job: &Job) -> String {
     }
 }
 
-/// Returns a time in a few characters.
+/// Formats a duration in a few characters.
 pub(crate) fn short_time(time: SignedDuration) -> String {
     short_duration(Duration::try_from(time).unwrap_or_default())
 }
@@ -58,7 +58,7 @@ fn millis(ms: Option<u64>) -> String {
     short_duration(Duration::from_millis(ms.unwrap_or_default()))
 }
 
-/// Returns a sentence, without its full stop, on what a job is doing or how it ended. `more` is said of one that runs.
+/// Returns a sentence, without its full stop, on the state of a job or how it ended. `more` is added if it is running.
 pub(crate) fn sentence(job: &Job, shape: &JobShape, now: Timestamp, more: Option<&str>) -> String {
     let subject = subject(job);
     match shape.status {
@@ -77,12 +77,12 @@ pub(crate) fn sentence(job: &Job, shape: &JobShape, now: Timestamp, more: Option
     }
 }
 
-/// Returns how a job ended, without how long it took.
+/// Returns how a job ended, without its run time.
 pub(crate) fn ended(shape: &JobShape) -> String {
     described(shape, Timestamp::UNIX_EPOCH, "")
 }
 
-/// Returns what a job is doing, or how it ended.
+/// Returns the state of a job, or how it ended.
 pub(crate) fn state(shape: &JobShape, now: Timestamp) -> String {
     let attempts = shape.attempt.map(|attempt| format!(" and {attempt} attempts")).unwrap_or_default();
     described(shape, now, &format!(" after {}{attempts}", millis(shape.duration_ms)))
@@ -112,12 +112,12 @@ fn described(shape: &JobShape, now: Timestamp, after: &str) -> String {
         (_, _, _, Some(Cause::SpawnFailed)) => format!("failed to start{message}"),
         (status, .., Some(Cause::Oom)) => format!("{status}{after}{message}"),
         (status, Some(code), ..) => format!("{status} with {}{after}", exit_code(code)),
-        (status, None, Some(signal), _) => format!("{status}: it died of {signal}{after}"),
+        (status, None, Some(signal), _) => format!("{status}: ended by {signal}{after}"),
         (status, None, None, _) => format!("{status}{after}{message}"),
     }
 }
 
-/// Returns what a job that runs waits for, and what to call then, or for how long it is stalled.
+/// Returns what a running job waits for and which tool to call, or for how long it has been stalled.
 fn standstill(shape: &JobShape, now: Timestamp) -> String {
     match (&shape.waiting_for_input, shape.stalled_since) {
         (Some(waiting), _) => {
@@ -135,10 +135,10 @@ fn standstill(shape: &JobShape, now: Timestamp) -> String {
     }
 }
 
-/// Returns the shape of a job, with why it is queued if it is, and whether it waits for input.
+/// Returns the shape of a job, with the reason why it is queued, and whether it waits for input.
 pub(crate) async fn shape(jobs: &JobManager, job: &Job) -> JobShape {
     let mut shape = jobs.shape(job);
-    // What cannot be known of it now is not worth a call that fails.
+    // The call must not fail because these cannot be determined.
     shape.queued = jobs.why_queued(job).await.ok().flatten();
     shape.waiting_for_input = jobs.waiting_for_input(job).await.ok().flatten();
     shape
@@ -152,8 +152,8 @@ pub(crate) fn when_due(shape: &JobShape) -> &'static str {
     }
 }
 
-/// Returns what became of what a job left in the background, if it did, and how to keep that: whoever starts a server in
-/// this way would not learn that it is gone.
+/// Returns what happened to the stragglers of a job, if there were any, and how to keep them: a model that starts a
+/// server in this way would otherwise not learn that it was stopped.
 pub(crate) fn stragglers(job: &Job) -> String {
     let count = job.state.outcome().map_or(0, |outcome| outcome.stragglers);
     match (count, job.spec.stragglers) {
@@ -169,24 +169,24 @@ pub(crate) fn stragglers(job: &Job) -> String {
     }
 }
 
-/// Returns why a job has written nothing, if that can be seen.
+/// Returns why a job has written nothing, if that is apparent.
 pub(crate) fn silence(job: &Job, now: Timestamp) -> &'static str {
     let is_long = job.shape(now).duration_ms.is_some_and(|ms| ms >= SILENCE_MS);
     let is_silent = job.status() == Status::Running && job.output.bytes == 0 && job.output.dropped == 0;
     match &job.spec.command {
         Command::Shell(line) if is_silent && is_long && ends_in_tail(line) => {
-            " It is piped into tail, which prints only at the end: run it without that, and output shows its last lines at \
-             any time."
+            " It is piped into tail, which prints only at the end: run it without tail; output shows its last lines at any \
+            time."
         }
         _ => "",
     }
 }
 
-/// Returns whether the last command of a line is one that shows the end of another's output.
+/// Returns whether the last command of a line is `tail`, fed by a pipe.
 fn ends_in_tail(line: &str) -> bool {
     let Some((before, last)) = line.rsplit_once('|') else { return false };
     let mut words = last.split_ascii_whitespace();
-    // Not `a || tail`, nor what goes on after it.
+    // Not `a || tail`, and not if a command follows.
     !before.ends_with('|') && words.next() == Some("tail") && !last.contains([';', '&', '\n'])
 }
 
@@ -200,12 +200,12 @@ pub(crate) fn end(text: &str, longest: usize) -> &str {
     text.char_indices().rev().take(longest).last().map_or("", |(start, _)| &text[start..])
 }
 
-/// How output is shown to a model: cleaned, the beginning and the end of it.
+/// Returns the view for models: cleaned, and only the beginning and the end if it exceeds the budget.
 pub(crate) fn view(budget: u64) -> View {
     View::default().with_clean(true).with_budget(Some(budget))
 }
 
-/// Reads what follows a cursor, within the usual bound.
+/// Reads the output after a cursor, within a budget.
 pub(crate) async fn read(
     jobs: &JobManager,
     id: JobId,
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_shows_only_an_end_is_told_from_what_shows_all() {
+    fn lines_that_end_in_tail_are_recognized() {
         for line in ["make | tail", "make 2>&1 | tail -40", "(a; b) 2>&1 |tail -n 5", "a | b | tail > x"] {
             assert!(ends_in_tail(line), "{line}");
         }
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_counted_in_characters() {
+    fn the_end_of_a_text_is_counted_in_characters() {
         assert_eq!((end("äöü", 2), end("äöü", 4), end("", 1)), ("öü", "äöü", ""));
     }
 }

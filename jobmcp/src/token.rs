@@ -1,5 +1,5 @@
-//! The token that HTTP clients must send: from the environment or from a file that only its owner can read, never from the
-//! command line, where everybody on the machine could see it.
+//! The token that HTTP clients must send: from the environment or from a file that only its owner can read, never from
+//! the command line, which every user of the machine can see.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,31 +12,31 @@ use constant_time_eq::constant_time_eq;
 use jobcore::ParseError;
 use jobcore::front::{Failure, codes};
 
-/// The variable that may hold it. Jobs do not get it.
+/// The variable that may hold the token. It is not passed on to jobs.
 pub(crate) const VARIABLE: &str = "JOBMCP_TOKEN";
 
-/// Shorter ones can be guessed.
+/// The least length of a token. Shorter ones could be guessed.
 const SHORTEST: usize = 16;
 
-/// A secret: not shown by `Debug`.
+/// The secret, which `Debug` does not show.
 #[derive(Clone)]
 pub(crate) struct Token(String);
 
-/// Where a token is from, for the person who starts the server.
+/// The source of a token, to be printed when the server starts.
 #[derive(Debug)]
 pub(crate) enum Origin {
     Variable,
     File(PathBuf),
-    /// It was made just now, and is shown this once.
+    /// It has just been created, and is shown this once.
     Made(PathBuf),
 }
 
 impl Token {
-    /// Takes the token from the file that is named, or else from the variable, or else from the file in the store. A file
-    /// that is not there is made, with a new token in it.
+    /// Returns the token from the named file, or else from the variable, or else from the file in the store. A missing
+    /// file is created with a new token.
     ///
     /// # Errors
-    /// If it cannot be read or made, others can read the file, or it is no token.
+    /// If the token cannot be read or created, if others can read the file, or if its contents are not a valid token.
     pub(crate) fn find(
         named: Option<PathBuf>,
         variable: Option<OsString>,
@@ -53,12 +53,13 @@ impl Token {
         };
         let text = match read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let token = Self::mint().map_err(|error| failed("make", &error))?;
+                let token = Self::mint().map_err(|error| failed("create", &error))?;
                 match publish(&token, &path) {
                     Ok(()) => return Ok((token, Origin::Made(path))),
-                    // Another server was faster: there is one token, and it is that one. Or it is a link to nothing.
+                    // Another server has created it meanwhile: use that one. Or it is a dangling link, and reading it
+                    // fails.
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(&path),
-                    Err(error) => return Err(failed("make", &error)),
+                    Err(error) => return Err(failed("create", &error)),
                 }
             }
             read => read,
@@ -81,13 +82,13 @@ impl Token {
         Ok(Self(random.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
 
-    /// Returns whether the header of a request, `Bearer` and the token, is right. How long that takes tells nothing of it.
+    /// Returns whether an authorization header, `Bearer` and the token, is valid. The comparison takes constant time.
     pub(crate) fn is_in(&self, header: &[u8]) -> bool {
         let Some((scheme, sent)) = header.split_at_checked(b"bearer ".len()) else { return false };
         scheme.eq_ignore_ascii_case(b"bearer ") && constant_time_eq(sent.trim_ascii(), self.0.as_bytes())
     }
 
-    /// The token itself, for those who may see it.
+    /// Returns the token itself.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
@@ -122,7 +123,7 @@ fn read(path: &Path) -> io::Result<String> {
     fs::read_to_string(path)
 }
 
-/// Writes a token where there is none. Whoever reads it, reads all of it.
+/// Writes a token to a file that does not exist, atomically: readers see all of it or no file.
 fn publish(token: &Token, path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".mcp-token.").tempfile_in(directory)?;
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_made_once_and_private() {
+    fn the_token_is_created_once_and_private() {
         let store = tempfile::tempdir().unwrap();
         let (made, origin) = Token::find(None, None, store.path()).unwrap();
         let path = store.path().join("mcp-token");
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn several_servers_make_one() {
+    fn several_servers_create_one_token() {
         let store = tempfile::tempdir().unwrap();
         let find = || Token::find(None, None, store.path()).unwrap().0.0;
         let tokens = std::thread::scope(|scope| {
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_refused() {
+    fn a_token_that_is_not_secret_is_refused() {
         let store = tempfile::tempdir().unwrap();
         let path = store.path().join("token");
         fs::write(&path, "0123456789abcdef").unwrap();
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_whole_token_is_right() {
+    fn only_the_whole_token_is_accepted() {
         let token: Token = "0123456789abcdef".parse().unwrap();
         for right in ["Bearer 0123456789abcdef", "bearer 0123456789abcdef", "BEARER  0123456789abcdef "] {
             assert!(token.is_in(right.as_bytes()), "{right}");

@@ -1,4 +1,4 @@
-//! The plugins that this package ships: of its version, and with the skill that it serves.
+//! The plugins of this package have its version and the skill that it serves.
 
 use std::fs;
 use std::path::{Path, PathBuf};

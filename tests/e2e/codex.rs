@@ -47,7 +47,7 @@ fn a_thread_gets_a_message_that_no_job_could_have_written() {
     let short = env.job(&id)["short_id"].as_str().unwrap().to_owned();
     let expected = format!(
         "queue --thread {THREAD} --message Automatic message from jobcore, not from the user: background job {short} \
-         failed with exit code 3. Read the output with the tool `output` or `jobcli output` before you go on."
+         failed with exit code 3. Read the output with the tool `output` or `jobcli output` before you continue."
     );
     assert_eq!(messages(&env), [expected]);
     assert_eq!(env.ok(["inbox", "--caller", &format!("codex:{THREAD}")]), "");

@@ -80,7 +80,7 @@ fn no_sender_is_blocked_by_a_job_that_does_not_read() {
     };
     let ran = feed("20ms");
     assert_eq!(ran.code, Some(1), "{ran}");
-    assert!(ran.stderr.contains("is not reading now"), "{ran}");
+    assert!(ran.stderr.contains("is not reading its input now"), "{ran}");
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let taken = report["sent_bytes"].as_u64().unwrap();
     assert!(taken > 0 && taken < 1024 * 1024 && report["complete"] == false, "{report}");

@@ -191,7 +191,10 @@ fn a_run_that_cannot_start_is_refused_with_what_would_work() {
         assert!(called.is_error, "{arguments}: {}", called.text);
         has(&called.text, expected);
     };
-    refused(json!({ "prompt": "x", "agent": "codex" }), &["no program `codex`", "npm i", "There is claude"]);
+    refused(
+        json!({ "prompt": "x", "agent": "codex" }),
+        &["program `codex` is not installed", "npm i", "Installed: claude"],
+    );
     refused(
         json!({ "prompt": "x", "agent": "nosuch" }),
         &["agent: `nosuch` is not known", "claude, codex, gemini, opencode"],
@@ -285,7 +288,7 @@ fn the_tool_is_offered_only_if_there_is_an_agent() {
     assert!(!is_listed);
     let refused = client.call("delegate", json!({ "prompt": "x" }));
     assert!(refused.is_error);
-    has(&refused.text, &["no program `claude`", "npm i", "`agents.claude.program` in the settings file"]);
+    has(&refused.text, &["program `claude` is not installed", "npm i", "`agents.claude.program` in the settings file"]);
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn dropped_output_is_named_where_it_is_missing() {
     let ended = ran(&mut client, json!({ "command": line, "name": "much", "output_limit": "64K" }));
     let marker = ended.lines().nth(1).unwrap();
     let is_named =
-        marker.starts_with("[1.0 MiB above, ") && marker.ends_with(" lines) of it not kept: over output_limit]");
+        marker.starts_with("[1.0 MiB above, ") && marker.ends_with(" lines) of it dropped: over output_limit]");
     assert!(is_named && marker.contains(" KiB (about "), "{marker}");
     assert!(ended.ends_with("\nline 100000"), "{ended}");
     for (tool, arguments) in [
@@ -111,7 +111,7 @@ fn dropped_output_is_named_where_it_is_missing() {
     let running = client.ok("execute", running).text;
     assert!(running.contains(" of it dropped)"), "{running}");
     let none = client.ok("output", json!({ "job_id": "much", "grep": "^line 5000$" })).text;
-    assert!(none.contains("No line matches in the ") && none.contains(" KiB that were kept of 1.0 MiB"), "{none}");
+    assert!(none.contains("No line matches in the ") && none.contains(" KiB kept of 1.0 MiB"), "{none}");
     let uri = json!({ "uri": "job://much/stdout" });
     let read = client.ask("resources/read", uri)["result"]["contents"][0]["text"].clone();
     assert!(read.as_str().unwrap().contains(" not kept]\n"), "{read}");

@@ -73,7 +73,7 @@ fn dependencies_are_started_first_and_changed_jobs_again() {
     write(&env, "jobs.toml", "[jobs.db]\ncommand = 'exec sleep 1000'\n");
     let fewer = env.run(["up"]);
     assert_eq!(done(&fewer), pairs(&[("db", "restarted")]), "{fewer}");
-    assert!(fewer.stderr.contains("api (") && fewer.stderr.contains("is not in"), "{fewer}");
+    assert!(fewer.stderr.contains("api (") && fewer.stderr.contains("is no longer in"), "{fewer}");
     let down = env.run(["down"]);
     assert_eq!(done(&down), pairs(&[("db", "stopped"), ("api", "stopped")]), "{down}");
     assert_eq!(env.run(["down"]).stderr.trim(), "nothing is running that `jobcli up` started");
@@ -119,7 +119,7 @@ processes:
     write(&env, "process-compose.yaml", compose);
     let up = env.run(["up", "--wait"]);
     assert_eq!(done(&up), pairs(&[("db", "started"), ("web", "started")]), "{up}");
-    assert!(up.stderr.contains("processes.web.namespace is left out"), "{up}");
+    assert!(up.stderr.contains("processes.web.namespace is ignored"), "{up}");
     wait_for("its word", || (env.ok(["output", "web"]) == "compose").then_some(()));
     env.ok(["down"]);
     std::fs::remove_file(env.dir().join("process-compose.yaml")).unwrap();
@@ -137,7 +137,7 @@ ready_output = 'up'
     write(&env, "pitchfork.toml", daemons);
     let up = env.run(["up"]);
     assert_eq!(done(&up), pairs(&[("db", "started"), ("web", "started")]), "{up}");
-    assert!(up.stderr.contains("daemons.web.watch is left out"), "{up}");
+    assert!(up.stderr.contains("daemons.web.watch is ignored"), "{up}");
     wait_for("its word", || (env.ok(["output", "web"]) == "4100").then_some(()));
     env.ok(["down"]);
     env.wait_until_empty();
@@ -150,7 +150,7 @@ fn contradictory_files_are_refused_and_nothing_is_stopped() {
     assert!(nothing.code == Some(2) && nothing.stderr.contains("jobs.toml, jobs.json"), "{nothing}");
     for (text, reason) in [
         ("[jobs.a]\ncommand = 'a'\ncolour = 'red'\n", "unknown field `colour`"),
-        ("[jobs.a]\ncommand = 'a'\nneeds = ['b']\n", "`a` needs \"b\", which is no job in it"),
+        ("[jobs.a]\ncommand = 'a'\nneeds = ['b']\n", "`a` needs \"b\", which is not a job in it"),
         ("[jobs.a]\ncommand = 'a'\nneeds = ['a']\n", "before itself"),
         ("[jobs.'a b']\ncommand = 'a'\n", "`a b` is not a name"),
         ("jobs = 1\n", "jobs.toml: "),

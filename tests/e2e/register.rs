@@ -209,7 +209,7 @@ fn files_that_are_not_understood_are_left_alone() {
             for verb in ["register", "unregister"] {
                 let ran = jobmcp(&env, &arguments(verb));
                 assert_eq!((ran.code, ran.stdout.as_str()), (Some(4), ""), "{ran}");
-                assert!(ran.stderr.contains("is left as it is: "), "{ran}");
+                assert!(ran.stderr.contains("is not changed: "), "{ran}");
             }
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
@@ -226,7 +226,7 @@ fn another_server_of_that_name_is_not_replaced() {
     for verb in ["register", "unregister"] {
         let ran = jobmcp(&env, &[verb, "--client", "claude-code", "--scope", "project"]);
         assert_eq!(ran.code, Some(4), "{ran}");
-        assert!(ran.stderr.contains("another server") && ran.stderr.contains("--name"), "{ran}");
+        assert!(ran.stderr.contains("a different server") && ran.stderr.contains("--name"), "{ran}");
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), theirs);
     ok(&env, &["register", "--client", "claude-code", "--scope", "project", "--name", "background"]);

@@ -65,7 +65,7 @@ fn each_attempt_is_kept_and_shown() {
     }
     let unknown = env.run(["output", "--attempt", "4", "flaky"]);
     assert_eq!(unknown.code, Some(2), "{unknown}");
-    assert!(unknown.stderr.contains("nothing is known of attempt 4"), "{unknown}");
+    assert!(unknown.stderr.contains("nothing is on record about attempt 4"), "{unknown}");
     let events = env.ok(["events", "--since", "0"]);
     assert_eq!(events.matches("retrying").count(), 2, "{events}");
 }

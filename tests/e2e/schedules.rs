@@ -229,15 +229,15 @@ fn what_does_not_apply_to_a_schedule_is_refused_with_what_does() {
         assert!(refused.code == Some(code) && refused.stderr.contains(words), "{arguments:?}: {refused}");
     };
     refused(&["wait", "nightly"], 125, "it is a schedule, which does not end by itself");
-    refused(&["output", "nightly"], 4, "it was not run yet");
+    refused(&["output", "nightly"], 4, "it has not run yet");
     refused(&["start", "nightly"], 4, "it is a schedule");
     refused(&["run", "--after", "nightly", "true"], 4, "it is a schedule");
-    refused(&["run", "--every", "1h", "--wait", "true"], 125, "a schedule does not end");
+    refused(&["run", "--every", "1h", "--wait", "true"], 125, "a schedule cannot be waited for");
     refused(&["run", "--every", "1h", "--cron", "@daily", "true"], 2, "cannot be used with");
     refused(&["run", "--every", "1ms", "true"], 2, "every: use at least a second");
     refused(&["run", "--cron", "0 3 * *", "true"], 2, "five fields");
     refused(&["run", "--cron", "0 0 30 2 *", "true"], 2, "there is no such time");
-    refused(&["run", "--missed", "skip", "true"], 2, "only a schedule misses times");
+    refused(&["run", "--missed", "skip", "true"], 2, "`--missed` is only for schedules");
     refused(&["run", "--every", "1h", "--missed", "twice", "true"], 2, "`run` or `skip`");
     refused(&["rm", "nightly"], 4, "queued");
     let job = env.ok(["run", "--quiet", "--hold", "true"]);

@@ -188,7 +188,7 @@ fn several_terminals_attach_and_detach() {
     });
     two.press(&["C-]"]);
     two.until_shown("code 0");
-    assert!(two.text().contains("runs on"), "{}", two.text());
+    assert!(two.text().contains("is still running"), "{}", two.text());
     assert_eq!(env.status("shell"), "running");
     one.press(&["bye", "Enter"]);
     one.until_shown("code 5");

@@ -71,13 +71,13 @@ fn jobs_are_filtered_and_stopped_and_their_ends_are_seen() {
     screen.press(&["Enter", "x"]);
     screen.until_shown("Stop web (");
     screen.press(&["n"]);
-    screen.until_shown("nothing was done");
+    screen.until_shown("cancelled");
     assert_eq!(env.status(&web), "running");
     screen.press(&["x"]);
     screen.until_shown("(y/n)");
     screen.press(&["y"]);
     screen.until_shown("): killed");
-    screen.until_shown("no job is like this");
+    screen.until_shown("no job matches");
     screen.press(&["Escape"]);
     screen.until_shown("1 of 3");
     leave(&env, &screen);

@@ -168,7 +168,7 @@ fn one_straggler_is_counted_as_one() {
     let waited = client.ok("wait", json!({ "job_ids": ["second"], "until": "output:nothing", "wait_s": 1 }));
     assert!(waited.text.contains("; `output:nothing` is not met yet."), "{}", waited.text);
     let killed = client.ok("kill", json!({ "job_ids": ["second"], "remove": true }));
-    assert!(killed.text.contains(" It had left 1 process running, now stopped."), "{}", killed.text);
+    assert!(killed.text.contains(" Stopped 1 process that it had left running."), "{}", killed.text);
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn a_straggler_can_still_meet_a_condition() {
     let conditions = [format!("port:{port}"), "output:ready".to_owned(), "file:made".to_owned()];
     for condition in &conditions {
         let ran = env.run(["wait", "--until", condition, "--timeout", "300ms", &id]);
-        assert!(ran.code == Some(124) && !ran.stderr.contains("never"), "{condition}: {ran}");
+        assert!(ran.code == Some(124) && !ran.stderr.contains("can no longer"), "{condition}: {ran}");
     }
     touch(&env, "go");
     for condition in &conditions {
@@ -179,7 +179,7 @@ fn a_straggler_can_still_meet_a_condition() {
     env.ok(["kill", &id]);
     for condition in [conditions[0].as_str(), "output:nothing", "file:nothing"] {
         let ran = env.run(["wait", "--until", condition, &id]);
-        assert!(ran.code == Some(1) && ran.stderr.contains("never"), "{condition}: {ran}");
+        assert!(ran.code == Some(1) && ran.stderr.contains("can no longer"), "{condition}: {ran}");
     }
 }
 
@@ -224,7 +224,7 @@ fn one_or_all_of_several_jobs_are_waited_for() {
     // An ended job can no longer meet the condition: a wait for all can never succeed, and a wait for any ignores it.
     env.ok(["kill", "one"]);
     let ran = env.run(["wait", "--until", "output:more", &one, &two]);
-    assert!(ran.code == Some(1) && ran.stderr.contains("never came"), "{ran}");
+    assert!(ran.code == Some(1) && ran.stderr.contains("can no longer be met"), "{ran}");
     let ran = env.run(["wait", "--any", "--until", "output:more", "--timeout", "50ms", &one, &two]);
     assert_eq!(ran.code, Some(124), "{ran}");
 }

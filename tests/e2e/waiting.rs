@@ -238,7 +238,7 @@ fn a_stalled_job_is_stopped_on_request() {
     let path = env.dir().join("spec.json");
     std::fs::write(&path, r#"{"command": "sleep 1000", "stall": 300, "stall_stop": true, "name": "later"}"#).unwrap();
     env.ok(["run", "--spec", "spec.json"]);
-    assert!(env.ok(["show", "later"]).contains("nothing for 5m, and is stopped then"), "{}", env.ok(["show", "later"]));
+    assert!(env.ok(["show", "later"]).contains("nothing for 5m, and is then stopped"), "{}", env.ok(["show", "later"]));
     let ran = env.run(["run", "--stall-stop", "true"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("stall"), "{ran}");
 }

@@ -56,7 +56,7 @@ fn a_worktree_is_removed_if_nothing_is_lost_with_it() {
     // A second worktree of the name does not get in the way of the first, which stays with its branch.
     let first = delegate("b", "commit");
     let kept = agents.run(["rm", "b"]);
-    assert!(kept.stderr.contains(&format!("its worktree stays: {}, branch jobcore/b", first.display())), "{kept}");
+    assert!(kept.stderr.contains(&format!("its worktree is kept: {}, branch jobcore/b", first.display())), "{kept}");
     let ran =
         agents.run(["delegate", "--wait", "--worktree", "--name", "b", "--cwd", repository.to_str().unwrap(), "x"]);
     assert!(ran.stderr.contains("repository-worktrees/b-"), "{ran}");
@@ -125,7 +125,7 @@ fn a_planted_repository_in_a_worktree_is_refused() {
     for words in [&["rm", "--worktree", "a"][..], &["rm", "--worktree", "--force", "a"]] {
         let ran = agents.run(words.iter().copied());
         assert!(ran.code == Some(1) && ran.stderr.contains(".git` is not what git created there"), "{ran}");
-        assert!(!ran.stderr.contains("removes it nevertheless"), "{ran}");
+        assert!(!ran.stderr.contains("removes it anyway"), "{ran}");
     }
     assert!(!traces.exists() && evil.exists());
     // The configuration of the repository may name files in the worktree.

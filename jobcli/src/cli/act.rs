@@ -1,4 +1,4 @@
-//! Verbs that act on what runs.
+//! Verbs that act on running jobs.
 
 use std::time::Duration;
 
@@ -52,16 +52,16 @@ pub struct Send {
     pub json: bool,
 }
 
-/// What is typed to a job, in the order in which it stands on the command line.
+/// The text and keys to send, in the order of the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Typed(pub Vec<Piece>);
 
-/// A piece of what is typed.
+/// A piece of what is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     /// A text.
     Text(String),
-    /// A text in which `\n` and the like stand for what they mean.
+    /// A text with escapes such as `\n`.
     Escaped(String),
     /// All of standard input.
     Stdin,
@@ -69,7 +69,7 @@ pub enum Piece {
     Key(Key),
 }
 
-/// The arguments of which [`Typed`] is made: they alone do not tell their order.
+/// The arguments from which [`Typed`] is made, which adds their order.
 #[derive(Debug, Args)]
 struct TypedArguments {
     /// The text; `-` is all of standard input
@@ -226,8 +226,8 @@ pub struct Resume {
 /// Renew leases.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A job started with `--lease TIME` is stopped when TIME has passed since its start and since it was last renewed, by this \
-command or by any call of `jobmcp` that names it. `jobcli show` tells until when.
+A job started with `--lease TIME` is stopped TIME after its start or its last renewal, by this command or by any call of \
+`jobmcp` that names it. `jobcli show` prints the time.
 
   jobcli run --lease 10m --name preview npm run preview
   jobcli renew preview")]
@@ -237,7 +237,7 @@ pub struct Renew {
     pub which: Running,
 }
 
-/// Jobs that run.
+/// Running jobs.
 #[derive(Debug, Args)]
 pub struct Running {
     /// The jobs

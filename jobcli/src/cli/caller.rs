@@ -1,4 +1,4 @@
-//! Verbs about those who submitted jobs, and for their hosts.
+//! Verbs about the callers that submitted jobs, and for their hosts.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub struct Statusline {
     /// Count the jobs of all projects
     #[arg(long)]
     pub all: bool,
-    /// Count jobs as failed that ended at this time or later
+    /// Count failed jobs that ended at or after TIME
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_time)]
     pub since: Timestamp,
 }
@@ -62,31 +62,31 @@ A hook reads what its host writes to its standard input, and never fails the hos
 nothing. It exits with 2 to wake the agent, which then reads its standard error. Hosts are `claude-code`, `codex`, `gemini-cli` \
 and `opencode`.
 
-  session-start   add a recap: unfinished jobs of the project, and ended ones that were not reported yet
-  prompt          add the jobs that have ended since
-  stop            wait for a job of this conversation to end, and wake the agent; a host that would wait for the hook \
-is woken for jobs that have ended by now, and an unattended run is held until one ends
-  post-tool-use   as `stop`, if a person is present and the host does not wait for the hook
-  pre-tool-use    refuse shell commands that are started in the background: use a job
+  session-start   add a recap: unfinished jobs of the project, and ended ones not yet reported
+  prompt          add the jobs that have ended since the last report
+  stop            wait for a job of this conversation to end, and wake the agent; a host that waits for its hooks \
+is only woken for jobs that have already ended, and an unattended run is held until one ends
+  post-tool-use   like `stop`, if a person is present and the host does not wait for its hooks
+  pre-tool-use    refuse shell commands that are started in the background, in favour of a job
 
 The event `end` of `codex` is for `on_end`: it queues a message for the thread that submitted the job, which then takes a turn.
 
   jobcli config set callers.codex.on_end 'jobcli hook codex end'")]
 pub struct Hook {
-    /// Host whose hook this is
-    // Any word is taken: one that a later version knows must not fail the host either.
+    /// The host that runs the hook
+    // Any word is accepted: a host that only a later version knows must not be failed either.
     #[arg(value_name = "HOST")]
     pub host: String,
-    /// Event of the hook
+    /// The event that the hook is for
     #[arg(value_name = "EVENT")]
     pub event: String,
     /// Keep an unattended run from ending for at most TIME
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
     pub hold: Duration,
-    /// Notify Codex by this program
+    /// Run PATH to notify Codex
     #[arg(long, value_name = "PATH", default_value = "codex")]
     pub program: PathBuf,
-    /// Notify a thread of Codex although no Codex is open on a terminal
+    /// Notify a Codex thread even if no Codex is open on a terminal
     #[arg(long)]
     pub always: bool,
 }
@@ -95,7 +95,7 @@ pub struct Hook {
 #[derive(Debug, Args)]
 #[command(after_help = "  jobcli skill\n  jobcli skill --dir ~/.claude/skills")]
 pub struct Skill {
-    /// Write it into this directory, as `background-jobs/SKILL.md`
+    /// Write it to DIR, as `background-jobs/SKILL.md`
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Verbs about what is kept, and about jobcli itself.
+//! Verbs about what is kept in the store, and about jobcli itself.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub struct Rm {
     pub force: bool,
 }
 
-/// Remove many jobs that are over.
+/// Remove many ended jobs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without options, applies the store's settings `keep_days`, `keep_jobs` and `keep_bytes`, which are also applied \
@@ -76,7 +76,7 @@ pub struct Prune {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Processes are found by the job id in their environment, `JOBCORE_JOB_ID`. A process is listed if its job is in this \
-store, has ended and no supervisor stays with it. Jobs whose supervisor stays with stragglers are marked with `+` in \
+store, has ended and has no supervisor. An ended job that still has one, because of stragglers, is marked with `+` in \
 `list` and stopped with `kill`.
 
 The exit code is 1 if `--stop` could not stop everything.
@@ -99,7 +99,7 @@ pub struct Gc {
     pub json: bool,
 }
 
-/// Get and set what concerns everybody who uses the store.
+/// Get and set the settings that apply to all users of the store.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 `max_running` and `groups.NAME.limit` limit how many jobs of the store or a group run at a time; 0 means no limit. \
@@ -186,7 +186,7 @@ pub struct Queue {
     /// The group
     #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all", add = complete::groups())]
     pub name: Option<Name>,
-    /// The whole store
+    /// Apply to the whole store
     #[arg(long)]
     pub all: bool,
 }

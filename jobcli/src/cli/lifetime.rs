@@ -1,10 +1,10 @@
-//! How long a job is wanted.
+//! How long a job may live.
 
 use std::time::Duration;
 
 use clap::Args;
 
-/// What a job ends with.
+/// What ends a job.
 #[derive(Debug, Default, Args)]
 pub struct Lifetime {
     /// Stop the job when process PID ends

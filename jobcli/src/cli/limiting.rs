@@ -1,10 +1,10 @@
-//! How much the processes of a job may use.
+//! Limits on the processes of a job.
 
 use clap::Args;
 use jobcore::spec::{Cpus, IoPriority, Limits};
 use jobcore::units::parse_size;
 
-/// How much each process of a job may use.
+/// Limits on each process of a job.
 #[derive(Debug, Default, Args)]
 pub struct Limiting {
     /// Run the job with this niceness, from -20 (most favourable) to 19 (least) [default: the niceness of this shell]
@@ -31,7 +31,7 @@ pub struct Limiting {
 }
 
 impl Limiting {
-    /// Returns what is asked for.
+    /// Returns the requested limits.
     pub fn asked(self) -> Limits {
         let mut limits = Limits::default();
         (limits.nice, limits.cpus, limits.memory, limits.processes) =
@@ -41,4 +41,4 @@ impl Limiting {
     }
 }
 
-const LIMITS: &str = "How much it may use";
+const LIMITS: &str = "Limits";

@@ -1,4 +1,4 @@
-//! Verbs that look.
+//! Verbs that show jobs and their output.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::selection::Selection;
 use super::values::{ByteRange, EventOrTime, parse_budget, parse_event_or_time, parse_label, parse_range, parse_time};
 use crate::complete;
 
-/// Sum up what runs of agents cost.
+/// Sum up the cost of agent runs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 An agent reports the cost of a resumed conversation including its earlier runs; each run is counted once. `≥` marks a run that may have cost more: it is unfinished, was stopped, or part of its output was dropped.
@@ -41,12 +41,12 @@ pub struct Usage {
     pub json: bool,
 }
 
-/// By what costs are summed up.
+/// What costs are grouped by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UsageBy {
     /// By the agent.
     Agent,
-    /// By the day on which it was asked.
+    /// By the day of submission.
     Day,
     /// By the value of this label.
     Label(String),
@@ -119,7 +119,7 @@ pub struct List {
     pub json: bool,
 }
 
-/// In which order and form jobs are listed, if it is not the usual one.
+/// The order and form of a list, if not the default.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Arrangement {
     /// Sort by `submitted`, `started`, `ended`, `duration`, `output` (newest, longest or largest first), `name` or `status`
@@ -129,7 +129,7 @@ pub struct Arrangement {
     /// Reverse the order
     #[arg(long, conflicts_with = "count")]
     pub reverse: bool,
-    /// Also print CPU time and memory: of a running job what all of its processes use now, of an ended one its total and peak
+    /// Also print CPU time and memory: the current use of running jobs, the total and the peak of ended ones
     #[arg(long, conflicts_with_all = ["quiet", "count"])]
     pub wide: bool,
     /// Print each job as a line from this template
@@ -137,7 +137,7 @@ pub struct Arrangement {
     pub format: Option<Template>,
 }
 
-/// What people are used to, where no other option is called so.
+/// Adds short names that other verbs use for other options.
 fn as_in_a_list(argument: Arg) -> Arg {
     match argument.get_id().as_str() {
         "status" => argument.short('s'),
@@ -183,7 +183,7 @@ pub struct Show {
 #[derive(Debug, Args)]
 #[command(override_usage = "jobcli status [OPTIONS] <ID>")]
 #[command(after_help = "\
-Standard error says what a queued job waits for.\n\n  jobcli status 3f9a2c1b\n  jobcli status --active 3f9a2c1b && echo 'not over yet'")]
+Prints on standard error what a queued job waits for.\n\n  jobcli status 3f9a2c1b\n  jobcli status --active 3f9a2c1b && echo 'not ended yet'")]
 pub struct StatusOf {
     /// Which job.
     #[command(flatten)]
@@ -282,9 +282,9 @@ pub struct OneJob {
 }
 
 impl OneJob {
-    /// Returns what the job was called.
+    /// Returns the name or id that was given.
     pub fn reference(&self) -> &str {
-        // The parser has seen to it that there is one of them.
+        // The parser requires one of them.
         self.id.as_deref().or(self.job_id.as_deref()).unwrap_or_default()
     }
 }
@@ -354,18 +354,18 @@ pub struct ShowOutput {
 }
 
 impl ShowOutput {
-    /// Returns whether nothing is said of what to print, but for how long.
+    /// Returns whether no option changes what is printed, only for how long.
     pub(crate) fn is_as_usual(&self) -> bool {
         let is_said = [self.stdout, self.stderr, self.json, self.clean, self.raw, self.fold, self.timestamps];
         !is_said.contains(&true) && self.since.is_none() && self.grep.is_none() && self.max_bytes.is_none()
     }
 }
 
-/// Wait for jobs to end, or to come to something.
+/// Wait for jobs to end or to meet a condition.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-As each job ends, a line on standard error says how, after what time, and what was stopped with it. Of several jobs, the \
-exit code is the first that is not 0, in the order given; with `--any`, that of the job that ended. A missing job is \
+As each job ends, a line on standard error reports how, after what time, and what was stopped with it. Of several jobs, \
+the exit code is the first that is not 0, in the order given; with `--any`, that of the job that ended. A missing job is \
 reported and makes the exit code 125; the others are still waited for. Selections such as `--label` and `--group` apply \
 to unfinished jobs.
 
@@ -400,7 +400,7 @@ pub struct Wait {
     /// Wait for all of them (the default); without IDs, for all jobs
     #[arg(long, conflicts_with = "any")]
     pub all: bool,
-    /// Wait for this [default: exit]
+    /// Wait for CONDITION [default: exit]
     #[arg(long, short, value_name = "CONDITION")]
     pub until: Option<Until>,
     /// With `--until output:RE`, look only at output after CURSOR, from an earlier `--json`

@@ -1,13 +1,13 @@
-//! The command line: types only, a file for each group of verbs.
+//! The definition of the command line: types only, one file for each group of verbs.
 
 // In the order in which to read them:
 // - `run.rs`, `look.rs`, `act.rs`, `queue.rs`, `schedule.rs`, `caller.rs`, `keep.rs`: the verbs in groups, as the help shows them
 // - `project.rs`: the jobs of a project
 // - `readiness.rs`, `restarting.rs`: when a job is ready, and whether its command is started again
-// - `limiting.rs`, `lifetime.rs`: how much its processes may use, and how long it is wanted
+// - `limiting.rs`, `lifetime.rs`: limits on its processes, and how long it may live
 // - `selection.rs`, `values.rs`: which jobs a verb is about, and other values of arguments
-// - `seldom.rs`: the verbs that are used seldom
-// - `deferred.rs`, `rare.rs`: definitions that are made when they are needed
+// - `seldom.rs`: rarely used verbs
+// - `deferred.rs`, `rare.rs`: definitions that are built only when needed
 
 mod act;
 mod caller;
@@ -53,8 +53,8 @@ pub(crate) use values::{parse_stdin, parse_terminal};
 
 /// Background jobs that survive the shell that started them.
 ///
-/// Start a long command, close the terminal, come back: its state, its output and its exit code are there. A job is named
-/// by its name, by its short id, or by the beginning or the end of its full id: 4 digits or more of one that no other job has.
+/// Start a long command, close the terminal and come back: its state, output and exit code are there. Refer to a job by
+/// its name, its short id, or the beginning or end of its full id: at least 4 digits, and unique.
 #[derive(Debug, Parser)]
 #[command(
     name = "jobcli",
@@ -65,11 +65,11 @@ pub(crate) use values::{parse_stdin, parse_terminal};
 )]
 #[command(after_help = EXIT_CODES)]
 pub struct Cli {
-    /// Where jobs are kept [env: JOBCORE_STORE] [default: the user's state directory]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
+    /// Keep jobs in DIR [env: JOBCORE_STORE] [default: the user's state directory]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub store: Option<PathBuf>,
-    /// Read settings from this file [env: JOBCORE_CONFIG] [default: jobcore/config.toml in the user's config directory]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    /// Read settings from FILE [env: JOBCORE_CONFIG] [default: jobcore/config.toml in the user's config directory]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub config: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
@@ -93,13 +93,13 @@ anyway, the code is 143. An agent run passes on 0 only if the agent reports succ
 was given. With these commands, a failure of jobcli itself is 125 instead of 1, 3 or 4, so that it is not mistaken for \
 the job's; so is a job whose exit code is unknown. Of several jobs, the first code that is not 0 counts.";
 
-/// The verbs that programs and people use all the time, and all others.
+/// The frequently used verbs, and all others.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Start a job and print its id
     #[command(aliases = ["add", "submit", "enqueue"])]
     Run(Deferred<Run>),
-    /// Start a job that something can be sent to, and print its id
+    /// Start a job with open standard input, and print its id
     #[command(hide = true)]
     Execute(Deferred<Run>),
     /// List jobs, newest first
@@ -132,13 +132,13 @@ pub enum Verb {
     Statusline(Deferred<Statusline>),
     /// Notify a coding agent of ended jobs from one of its hooks
     Hook(Deferred<Hook>),
-    /// One that is used seldom.
+    /// A rarely used verb.
     #[command(flatten)]
     Seldom(RareVerb<Seldom>),
 }
 
 impl Verb {
-    /// Returns whether it makes a store where there is none. All others find it empty.
+    /// Returns whether the verb creates a missing store. To other verbs, a missing store is empty.
     pub fn makes_store(&self) -> bool {
         match self {
             Self::Run(_) | Self::Execute(_) => true,
@@ -159,7 +159,7 @@ impl Verb {
         }
     }
 
-    /// Returns whether the exit code is the job's, and jobcli's own failures have one of their own.
+    /// Returns whether the verb exits with the code of the job, so that failures of jobcli itself need a different one.
     pub fn passes_code(&self) -> bool {
         match self {
             Self::Run(Deferred(run)) | Self::Execute(Deferred(run)) => {

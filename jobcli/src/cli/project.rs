@@ -10,7 +10,7 @@ use jobcore::Name;
 #[command(after_help = "\
 The file is the first of `jobs.toml`, `jobs.json`, `process-compose.yaml`, `process-compose.yml`, `pitchfork.toml`, `Procfile.dev` and \
 `Procfile` in the current directory or above it, up to the top of the git worktree. In `jobs.toml`, each job has the fields of \
-`jobcli run --spec`, and `needs`: jobs that are started first, and waited for until they are ready if they say when that is.
+`jobcli run --spec`, and `needs`: jobs that are started first. If one of them has `ready`, the job waits until it is ready.
 
   [jobs.db]
   command = \"postgres -D data\"
@@ -22,24 +22,24 @@ The file is the first of `jobs.toml`, `jobs.json`, `process-compose.yaml`, `proc
   restart = \"always\"
   env = { PORT = \"3000\" }
 
-Jobs run in the directory of the file unless `cwd` says otherwise. A job that runs as the file says is left alone; one of which the file \
-says something else now is stopped and started again. What a file of another tool says and jobcli does not do is named and left out.
+Jobs run in the directory of the file unless `cwd` names another. A running job is left alone if its definition is unchanged; \
+otherwise it is stopped and started again. Settings of other tools that jobcli does not support are reported and ignored.
 
   jobcli up
   jobcli up --wait api
   jobcli up --file deploy/jobs.toml
   jobcli down")]
 pub struct Up {
-    /// Only these jobs, and those that they need
+    /// Start only these jobs and the jobs they need
     #[arg(value_name = "NAME")]
     pub names: Vec<Name>,
-    /// Read this file
+    /// Read FILE
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
-    /// Start jobs again that run unchanged, too
+    /// Also restart running jobs that are unchanged
     #[arg(long)]
     pub restart: bool,
-    /// Wait until all jobs are ready that say when they are; exit with 1 if one ends before
+    /// Wait until all jobs with `ready` are ready; exit with 1 if one ends first
     #[arg(long, short)]
     pub wait: bool,
 }
@@ -47,15 +47,15 @@ pub struct Up {
 /// Stop the jobs of a project.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Stopped is what `jobcli up` started in this project, also what is not in the file any more. What was started last is stopped first.
+Stops the jobs that `jobcli up` started in this project, including those no longer in the file, the most recent first.
 
   jobcli down
   jobcli down api")]
 pub struct Down {
-    /// Only these jobs
+    /// Stop only these jobs
     #[arg(value_name = "NAME")]
     pub names: Vec<Name>,
-    /// Those of the project that this file is in
+    /// Stop the jobs of the project that FILE is in
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
 }

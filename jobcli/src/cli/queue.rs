@@ -182,10 +182,10 @@ pub struct Edit {
     /// After missed runs, `run` a schedule once or `skip` them
     #[arg(long, value_name = "HOW")]
     pub missed: Option<Missed>,
-    /// Start it only while CONDITION holds, such as `load<4`, instead of its conditions so far
+    /// Start it only while CONDITION holds, such as `load<4`; replaces its conditions
     #[arg(long, value_name = "CONDITION", conflicts_with = "no_when")]
     pub when: Vec<LoadCondition>,
-    /// Start it however busy the machine is
+    /// Remove its conditions
     #[arg(long)]
     pub no_when: bool,
     /// Move it to this group

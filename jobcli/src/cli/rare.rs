@@ -3,7 +3,8 @@ use std::cell::Cell;
 use clap::error::Error;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
-/// Arguments that few lines have. A line is parsed without their definitions first, and with them if it turns out to be wrong then.
+/// Rarely used arguments. To save time, a command line is parsed without their definitions first, and again with them
+/// if that fails.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rare<T>(pub T);
 
@@ -39,7 +40,7 @@ impl<T: Args + Default> FromArgMatches for Rare<T> {
     }
 
     fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, Error> {
-        // A group is there if one of its members is. Without definitions, there is none to ask for.
+        // A group is present if one of its members is. Without definitions there is no group.
         let is_there = |group: clap::Id| matches.try_contains_id(group.as_str()).unwrap_or(false);
         match T::group_id().is_some_and(is_there) {
             true => T::from_arg_matches_mut(matches).map(Self),
@@ -52,7 +53,7 @@ impl<T: Args + Default> FromArgMatches for Rare<T> {
     }
 }
 
-/// Verbs that few lines have, treated like [`Rare`] arguments.
+/// Rarely used verbs, treated like [`Rare`] arguments.
 #[derive(Debug)]
 pub struct RareVerb<T>(pub T);
 

@@ -6,7 +6,7 @@ use clap::Args;
 use jobcore::ready::Condition;
 use jobcore::spec::NotReady;
 
-/// When a job that is started is ready, and what happens when it is not.
+/// When a job is ready, and what happens if it is not ready in time.
 #[derive(Debug, Default, Args)]
 pub struct Readiness {
     /// Record when the job is ready: when CONDITION, or each of several, has been met (see below)
@@ -23,4 +23,4 @@ pub struct Readiness {
     pub wait_ready: bool,
 }
 
-const READINESS: &str = "When it is ready";
+const READINESS: &str = "Readiness";

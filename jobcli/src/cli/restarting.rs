@@ -25,11 +25,11 @@ pub struct Restarting {
 }
 
 impl Restarting {
-    /// Returns what is asked for.
+    /// Returns the requested rule.
     pub fn asked(self) -> Asked {
         let when = if self.keep_alive { Some(RestartWhen::Always) } else { self.restart };
         Asked { when, retries: self.retries, backoff: self.backoff, retry_on: self.retry_on }
     }
 }
 
-const RESTARTS: &str = "When it is started again";
+const RESTARTS: &str = "Restarts";

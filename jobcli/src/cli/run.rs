@@ -1,4 +1,4 @@
-//! Verbs that start something.
+//! Verbs that create jobs.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -47,8 +47,8 @@ wait for that; until then, `show`, `status` and `list` show the job as starting.
 
 Ports, URLs, files and lines are tried at once, after 250ms, after 500ms and then every second until they are met.
 
-The conditions of `--when` are on how busy the machine is. They are looked at every few seconds while a job waits for one, \
-and no longer once it has started.
+The conditions of `--when` are about the load of the machine. They are checked every few seconds while a job waits, and \
+no longer once it has started.
 
   load<NUMBER             the load average of the last minute
   free-mem>SIZE           memory that is available without swapping
@@ -128,7 +128,7 @@ pub struct Run {
     /// Keep processes that outlive the main process
     #[arg(long)]
     pub leave_stragglers: bool,
-    /// How long it is wanted.
+    /// How long it may live.
     #[command(flatten)]
     pub lifetime: Rare<Lifetime>,
     /// Run LINE with `sh` after the end, with the job as JSON on standard input; an empty LINE disables the settings' own
@@ -140,7 +140,7 @@ pub struct Run {
     /// Whether its command is started again.
     #[command(flatten)]
     pub restarting: Rare<Restarting>,
-    /// How much its processes may use.
+    /// Limits on its processes.
     #[command(flatten)]
     pub limiting: Rare<Limiting>,
     /// Wait for the job to end, and exit with its code
@@ -181,7 +181,7 @@ pub struct Delegate {
     /// Use this agent [default: claude]
     #[arg(long, short, value_name = "NAME", add = complete::agents())]
     pub agent: Option<String>,
-    /// Use this model, as the agent calls it
+    /// Use MODEL, named as the agent names it
     #[arg(long, short, value_name = "MODEL")]
     pub model: Option<String>,
     /// Set the agent's reasoning effort, such as `low` or `high`
@@ -190,22 +190,22 @@ pub struct Delegate {
     /// Stop after NUMBER turns
     #[arg(long, value_name = "NUMBER")]
     pub max_turns: Option<u32>,
-    /// Stop after spending this many US dollars
+    /// Stop after spending this amount of US dollars
     #[arg(long, value_name = "DOLLARS")]
     pub max_budget: Option<f64>,
     /// What the agent may do: `read_only`, `edit` (files below its directory) or `full` [default: edit]
     #[arg(long, short, value_name = "MODE", add = complete::permission_modes())]
     pub permission_mode: Option<PermissionMode>,
-    /// Also allow this tool, as the agent calls it: `Bash(git *)`
+    /// Also allow TOOL, named as the agent names it, such as `Bash(git *)`
     #[arg(long, value_name = "TOOL")]
     pub allow_tool: Vec<String>,
-    /// Also allow work in this directory
+    /// Also allow work in DIR
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub add_dir: Vec<PathBuf>,
     /// Resume a conversation, given by its job or its own id
     #[arg(long, value_name = "JOB|SESSION", add = complete::jobs())]
     pub resume: Option<String>,
-    /// Give the new conversation this id
+    /// Give the new conversation the id ID
     #[arg(long, value_name = "ID")]
     pub session_id: Option<String>,
     /// Add instructions to the agent's own
@@ -255,14 +255,14 @@ pub struct Delegate {
 /// Turn a running process into a job.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The process goes on as it is, under a supervisor: it is listed, waited for, paused and stopped like any other job, with all of its \
-descendants. Output is kept from now on if it goes to a file, or to a pipe that no process reads; otherwise the command says where \
-it goes. Nothing can be sent to the process. Its exit code is known on Linux 6.15 and later.
+The process keeps running, now under a supervisor: it is listed, waited for, paused and stopped like any other job, with all of \
+its descendants. Output is kept from now on if it goes to a file, or to a pipe that no process reads; otherwise the command \
+prints where it goes. Nothing can be sent to the process. Its exit code is known on Linux 6.15 and later.
 
   jobcli adopt 4711 --name web
   jobcli adopt $(pgrep -n vite) --timeout 8h")]
 pub struct Adopt {
-    /// Leave the output alone
+    /// Do not keep the output
     #[arg(long)]
     pub no_output: bool,
     /// Name the job; the name must be unique among the unfinished jobs of its project
@@ -289,7 +289,7 @@ pub struct Adopt {
     /// Print the job as JSON
     #[arg(long)]
     pub json: bool,
-    /// The process
+    /// The process to adopt
     #[arg(value_name = "PID")]
     pub pid: i32,
 }

@@ -1,4 +1,4 @@
-//! Jobs that are run again and again.
+//! Verbs about schedules.
 
 use clap::{Args, Subcommand};
 
@@ -29,23 +29,23 @@ pub struct Schedule {
 /// What to do with schedules.
 #[derive(Debug, Subcommand)]
 pub enum ScheduleVerb {
-    /// List schedules, those first whose time comes first
+    /// List schedules, the next one due first
     #[command(after_help = "  jobcli schedule list --json")]
     List {
         /// Print the schedules and their last runs as a JSON array
         #[arg(long)]
         json: bool,
     },
-    /// Pause schedules: times that come until they are resumed are left out
+    /// Pause schedules; times that pass meanwhile are skipped
     #[command(after_help = "  jobcli schedule pause backup")]
     Pause(Schedules),
-    /// Resume paused schedules with their next time
+    /// Resume paused schedules from their next time on
     #[command(after_help = "  jobcli schedule resume backup")]
     Resume(Schedules),
-    /// Remove schedules; their runs stay
+    /// Remove schedules; their runs are kept
     #[command(after_help = "  jobcli schedule remove backup")]
     Remove(Schedules),
-    /// Run a schedule now, besides its rule, and print the id of the run
+    /// Run a schedule now, in addition to its times, and print the id of the run
     #[command(after_help = "  jobcli schedule run backup")]
     Run {
         /// The schedule

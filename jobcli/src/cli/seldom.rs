@@ -1,4 +1,4 @@
-//! The verbs that are used seldom. A line with another verb is parsed without their definitions.
+//! Rarely used verbs. Command lines with other verbs are parsed without their definitions.
 
 use clap::Subcommand;
 
@@ -8,7 +8,7 @@ use super::{
     Usage,
 };
 
-/// Verbs that are used seldom.
+/// Rarely used verbs.
 #[derive(Debug, Subcommand)]
 pub enum Seldom {
     /// Start the jobs that a project file defines
@@ -31,7 +31,7 @@ pub enum Seldom {
     Pause(Deferred<Pause>),
     /// Resume paused jobs
     Resume(Deferred<Resume>),
-    /// Renew the leases of jobs, which are stopped otherwise
+    /// Renew the leases of jobs, so that they are not stopped
     Renew(Deferred<Renew>),
     /// Run ended jobs again, as new jobs
     #[command(aliases = ["restart", "retry"])]
@@ -72,7 +72,7 @@ pub enum Seldom {
 }
 
 impl Seldom {
-    /// Returns whether it makes a store where there is none. All others find it empty.
+    /// Returns whether the verb creates a missing store. To other verbs, a missing store is empty.
     pub fn makes_store(&self) -> bool {
         match self {
             Self::Up(_) | Self::Delegate(_) | Self::Adopt(_) | Self::Doctor(_) => true,
@@ -102,7 +102,7 @@ impl Seldom {
         }
     }
 
-    /// Returns whether the exit code is the job's, and jobcli's own failures have one of their own.
+    /// Returns whether the verb exits with the code of the job, so that failures of jobcli itself need a different one.
     pub fn passes_code(&self) -> bool {
         match self {
             Self::Delegate(Deferred(delegate)) => delegate.wait || delegate.follow,

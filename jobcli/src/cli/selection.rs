@@ -1,4 +1,4 @@
-//! Which jobs a verb is about, if they are not named: the same for all verbs.
+//! The options that select jobs which are not named, the same for all verbs.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::rare::Rare;
 use super::values::{parse_label, parse_time};
 use crate::complete;
 
-/// The jobs of a label, a group or a status, and whatever else is asked of them.
+/// The jobs with a label, a group, a status or other properties.
 #[derive(Debug, Clone, Args)]
 pub struct Selection {
     /// Select jobs with this label; if repeated, with all of them
@@ -25,14 +25,14 @@ pub struct Selection {
     /// Select jobs with this status, or with any of several, as in `failed,killed`
     #[arg(long, value_name = "STATUS", value_delimiter = ',', add = complete::statuses(), help_heading = SELECTION)]
     pub status: Vec<Status>,
-    /// What is asked for rarely.
+    /// Rarely used options.
     #[command(flatten)]
     pub filters: Rare<Filters>,
 }
 
-const SELECTION: &str = "Which jobs";
+const SELECTION: &str = "Selection";
 
-/// What else jobs can be selected by.
+/// Other properties by which jobs can be selected.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Filters {
     /// Select jobs by name; `*` matches any characters and `?` one
@@ -77,7 +77,7 @@ pub struct Filters {
 }
 
 impl Selection {
-    /// Returns whether jobs are selected by this at all.
+    /// Returns whether any option is given.
     pub fn is_given(&self) -> bool {
         !self.label.is_empty()
             || self.group.is_some()
@@ -86,7 +86,7 @@ impl Selection {
     }
 }
 
-/// In the words of a sentence about jobs that have all of this.
+/// Describes the selection for a sentence such as "no job has the label `x`".
 impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let filters = &self.filters.0;
@@ -114,7 +114,7 @@ impl fmt::Display for Selection {
             filters.ended_since,
             filters.ended_before,
         ];
-        words.extend(times.iter().any(Option::is_some).then(|| "such times".to_owned()));
+        words.extend(times.iter().any(Option::is_some).then(|| "times in the given range".to_owned()));
         f.write_str(&words.join(" and "))
     }
 }

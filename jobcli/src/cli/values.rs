@@ -1,4 +1,4 @@
-//! Values of arguments, and how they are read.
+//! Values of arguments, and their parsers.
 
 use std::path::PathBuf;
 
@@ -6,12 +6,12 @@ use jobcore::clock::Timestamp;
 use jobcore::queue::Resource;
 use jobcore::spec::TerminalSize;
 
-/// What a job is to read.
+/// What a job reads on standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StdinFrom {
-    /// What is sent to it.
+    /// Input that is sent to it later.
     Open,
-    /// All that there is on standard input now.
+    /// All of this program's standard input.
     Given,
     /// A file.
     File(PathBuf),
@@ -32,7 +32,7 @@ pub(crate) fn parse_resource(text: &str) -> Result<(Resource, u32), String> {
     Ok((name.parse().map_err(|error: jobcore::ParseError| error.to_string())?, amount))
 }
 
-/// A terminal for a job, and its size if that is said.
+/// A terminal for a job, with its size if given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terminal(pub Option<TerminalSize>);
 
@@ -43,7 +43,7 @@ pub(crate) fn parse_terminal(text: &str) -> Result<Terminal, String> {
     let size = text
         .split_once('x')
         .and_then(|(columns, rows)| Some(TerminalSize { columns: columns.parse().ok()?, rows: rows.parse().ok()? }));
-    size.map(|size| Terminal(Some(size))).ok_or_else(|| format!("`{text}` is no size; write for example `120x40`"))
+    size.map(|size| Terminal(Some(size))).ok_or_else(|| format!("`{text}` is not a size; use for example `120x40`"))
 }
 
 /// A part of an output, in bytes.
@@ -51,12 +51,12 @@ pub(crate) fn parse_terminal(text: &str) -> Result<Terminal, String> {
 pub struct ByteRange {
     /// The first byte.
     pub from: u64,
-    /// The byte behind the last, if that is given.
+    /// The byte after the last one, if given.
     pub to: Option<u64>,
 }
 
 pub(super) fn parse_range(text: &str) -> Result<ByteRange, String> {
-    let refuse = || format!("`{text}` is no range; write for example `1000..2000`, `..500` or `1000..`");
+    let refuse = || format!("`{text}` is not a range; use for example `1000..2000`, `..500` or `1000..`");
     let (from, to) = text.split_once("..").ok_or_else(refuse)?;
     let from = if from.is_empty() { 0 } else { from.parse().map_err(|_| refuse())? };
     let to = if to.is_empty() { None } else { Some(to.parse().map_err(|_| refuse())?) };
@@ -66,28 +66,28 @@ pub(super) fn parse_range(text: &str) -> Result<ByteRange, String> {
     }
 }
 
-/// Parses how much to print: a size with room for the line that says what is left out.
+/// Parses how much to print: a size that has room for the note on what is left out.
 pub(super) fn parse_budget(text: &str) -> Result<u64, String> {
     let bytes = jobcore::units::parse_size(text)?;
     if bytes < 1024 { Err(format!("`{text}` is too small; use 1K or more")) } else { Ok(bytes) }
 }
 
-/// Parses a moment, as every option for a time does.
+/// Parses a point in time, for all options that take one.
 pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
     jobcore::front::moment::parse(text)
 }
 
-/// Parses a moment that is yet to come.
+/// Parses a point in time in the future.
 pub(super) fn parse_coming(text: &str) -> Result<Timestamp, String> {
     jobcore::front::moment::parse_coming(text)
 }
 
-/// The number of an event, or a moment.
+/// The number of an event, or a point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventOrTime {
     /// The number.
     Number(u64),
-    /// The moment.
+    /// The time.
     Time(Timestamp),
 }
 

@@ -1,4 +1,4 @@
-//! What runs of agents print: the answer, or what the agent is doing.
+//! Prints agent runs: the answer, or an account of what the agent does.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ use jobcore::{Job, JobManager};
 use super::output::{Sink, follow_from};
 use super::{Result, code_of, tell};
 
-/// Prints the answer of a run, and tells what else there is to know of it.
+/// Prints the answer of a run, and reports its end.
 pub(super) async fn print_result(jobs: &JobManager, job: &Job) -> Result<()> {
     let Some(agent) = jobs.report(job).await?.agent else { return Ok(()) };
     if let Some(result) = &agent.digest.result {
@@ -28,7 +28,7 @@ pub(super) async fn print_result(jobs: &JobManager, job: &Job) -> Result<()> {
     Ok(())
 }
 
-/// Tells how a run is getting on, or got on, what it was not permitted, and how to go on.
+/// Reports the progress of a run, what it was denied, and how to continue it.
 fn tell_end(job: &Job, agent: &AgentShape) {
     let id = job.id.short();
     tell(&format!("{} {id}: {}", agent.agent, agents::line(agent)));
@@ -44,8 +44,8 @@ fn tell_end(job: &Job, agent: &AgentShape) {
     }
 }
 
-/// Tells of a run that was waited for and has ended, and returns the code to end with: 0 only if the agent says that it is
-/// done. The answer is not printed again where it was followed.
+/// Reports a run that was waited for and has ended, and returns the exit code: 0 only if the agent reports success. If
+/// the run was followed, the answer is not printed again.
 pub(super) async fn finished(jobs: &JobManager, job: &Job, json: bool, followed: bool) -> Result {
     let report = jobs.report(job).await?;
     if json {
@@ -60,19 +60,18 @@ pub(super) async fn finished(jobs: &JobManager, job: &Job, json: bool, followed:
     Ok(ExitCode::from(judged(job, &agent)))
 }
 
-/// Tells of a run that has ended, and returns the code for it.
+/// Reports a run that has ended, and returns its exit code.
 pub(super) async fn ended(jobs: &JobManager, job: &Job) -> Result<u8> {
     let Some(agent) = jobs.report(job).await?.agent else { return Ok(code_of(job)) };
     tell_end(job, &agent);
     Ok(judged(job, &agent))
 }
 
-/// Returns the code that says what came of a run: that of its process is that of the CLI, which may be 0 although it
-/// failed.
+/// Returns the exit code for the result of a run. The agent's own process may exit with 0 although the run failed.
 fn judged(job: &Job, agent: &AgentShape) -> u8 {
     match (agent.progress, code_of(job)) {
         (Progress::Succeeded, _) => 0,
-        // An agent that was stopped by SIGINT says so, too; nobody interrupted the waiting.
+        // An agent stopped by SIGINT exits with the same code as an interrupted wait, but the wait was not interrupted.
         (_, 0 | codes::DETACHED) => codes::FAILED,
         (_, code) => code,
     }

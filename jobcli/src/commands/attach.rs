@@ -19,15 +19,15 @@ use super::{Result, code_of, tell};
 use crate::cli::Attach;
 use crate::ui;
 
-/// How much of what was shown before is shown again.
+/// How many bytes of earlier output are shown again.
 const BEFORE: u64 = 16 * 1024;
-/// Ctrl-], which lets go.
+/// Ctrl-], which detaches.
 const LET_GO: u8 = 0x1d;
-/// What a program does to a screen that is to be all its own, and takes back when it ends; xterm's control sequences.
+/// Switches to the alternate screen, and back (xterm control sequences).
 const OWN_SCREEN: &[u8] = b"\x1b[?1049h";
 const SHARED_SCREEN: &[u8] = b"\x1b[?1049l";
-/// Makes a terminal what shells expect: keys and text as usual, a cursor, no reports of the mouse, no marks around what is
-/// pasted.
+/// Resets a terminal to what shells expect: normal keys and text, a visible cursor, no mouse reports and no bracketed
+/// paste.
 const AS_USUAL: &[u8] = b"\x1b[0m\x1b[?1l\x1b>\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l";
 
 pub(crate) async fn run(jobs: &JobManager, arguments: &Attach) -> Result {
@@ -36,12 +36,12 @@ pub(crate) async fn run(jobs: &JobManager, arguments: &Attach) -> Result {
         return Err(Failure::from(Error::NoTerminal { id }));
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return Err(Failure::new(codes::USAGE, "there is no terminal here that could be connected")
+        return Err(Failure::new(codes::USAGE, "standard input and output must be a terminal")
             .with_hint("use `jobcli send` and `jobcli tail --follow`"));
     }
-    // Before anything is changed here: it may be over.
+    // Before this terminal is changed: the job may have ended.
     resize(jobs, id).await?;
-    tell(&format!("connected to job {}; Ctrl-] lets go of it", id.short()));
+    tell(&format!("connected to job {}; Ctrl-] detaches", id.short()));
     let told_to_end = told_to_end()?;
     let mut raw = Raw::enter()?;
     let ended = tokio::select! {
@@ -52,7 +52,7 @@ pub(crate) async fn run(jobs: &JobManager, arguments: &Attach) -> Result {
     };
     raw.leave();
     if !ended? {
-        tell(&format!("let go of job {0}, which runs on; come back with `jobcli attach {0}`", id.short()));
+        tell(&format!("detached from job {0}, which is still running; come back with `jobcli attach {0}`", id.short()));
         return Ok(ExitCode::SUCCESS);
     }
     let job = jobs.wait_for(id).await?;
@@ -67,10 +67,10 @@ async fn resize(jobs: &JobManager, id: JobId) -> Result<()> {
     Ok(())
 }
 
-/// Shows what the job shows, until it ends.
+/// Shows the output of the job until it ends.
 async fn show(jobs: &JobManager, id: JobId, has_own_screen: &mut bool) -> Result<()> {
     let before = jobs.output(id, &OutputQuery::from(Position::TailBytes(BEFORE))).await?;
-    // The two terminals are one: this one obeys what the job's is told.
+    // Raw: this terminal obeys what the job writes to its own.
     let mut sink = Sink::together(true);
     let mut print = |chunk: &OutputChunk| {
         let bytes = chunk.bytes(None);
@@ -85,7 +85,7 @@ async fn show(jobs: &JobManager, id: JobId, has_own_screen: &mut bool) -> Result
     follow(jobs, id, before.cursor, None, print).await
 }
 
-/// Types what is typed here, until Ctrl-], or until nothing more can be typed here.
+/// Forwards what is typed here, until Ctrl-] or the end of input.
 async fn forward(jobs: &JobManager, id: JobId) -> Result<()> {
     let (sender, receiver) = unbounded_channel();
     let mut typing = pin!(type_all(jobs, id, receiver));
@@ -93,14 +93,14 @@ async fn forward(jobs: &JobManager, id: JobId) -> Result<()> {
         typed = &mut typing => return typed,
         read = read_keys(sender) => read?,
     }
-    // What was typed before it let go is for the job, if that reads now.
+    // What was typed before detaching still goes to the job, if it reads soon.
     timeout(JobManager::PATIENCE, typing).await.unwrap_or(Ok(()))
 }
 
-/// Reads what is typed here, until Ctrl-], or until nothing more can be typed here. Never waits for the job.
+/// Reads what is typed here, until Ctrl-] or the end of input. Never waits for the job.
 async fn read_keys(typed: UnboundedSender<Vec<u8>>) -> Result<()> {
     let mut bytes = [0; 4096];
-    // What is typed after it lets go is for others.
+    // What is typed after detaching is for other programs.
     let stdin = Typed::new()?;
     loop {
         let count = stdin.read(&mut bytes).await?;
@@ -112,12 +112,12 @@ async fn read_keys(typed: UnboundedSender<Vec<u8>>) -> Result<()> {
     }
 }
 
-/// Types on the job's terminal what comes, and loses nothing of it while the job does not read.
+/// Types the input on the job's terminal. Nothing is lost while the job is not reading.
 async fn type_all(jobs: &JobManager, id: JobId, mut typed: UnboundedReceiver<Vec<u8>>) -> Result<()> {
     while let Some(mut bytes) = typed.recv().await {
         while !bytes.is_empty() {
             match jobs.send(id, &Message::bytes(bytes.as_slice()), JobManager::PATIENCE).await {
-                // Its end is told by what it shows.
+                // `show` notices the end of the job.
                 Err(Error::NotRunning { .. }) => std::future::pending().await,
                 sent => drop(bytes.drain(..sent?.bytes)),
             }
@@ -126,8 +126,7 @@ async fn type_all(jobs: &JobManager, id: JobId, mut typed: UnboundedReceiver<Vec
     Ok(())
 }
 
-/// Catches the signals by which this program is asked to end, and waits for one then: before it ends, the terminal is to
-/// be what it was.
+/// Catches the signals that ask this program to end, so that the terminal is restored first. The future waits for one.
 fn told_to_end() -> Result<impl Future<Output = ()>> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -143,20 +142,20 @@ fn told_to_end() -> Result<impl Future<Output = ()>> {
     })
 }
 
-/// Gives the job's terminal the size of this one whenever that changes. Returns only if that cannot be done.
+/// Resizes the job's terminal whenever this one changes. Returns only if changes cannot be observed.
 async fn follow_size(jobs: &JobManager, id: JobId) -> Failure {
     let mut changes = match signal(SignalKind::window_change()) {
         Ok(changes) => changes,
         Err(error) => return error.into(),
     };
     while changes.recv().await.is_some() {
-        // A job that has ended meanwhile needs no size; what it showed last is still to be shown.
+        // The job may have ended meanwhile; its last output still has to be shown.
         let _ = resize(jobs, id).await;
     }
     std::future::pending().await
 }
 
-/// A terminal that passes on everything that is typed, until this is dropped.
+/// A terminal in raw mode, until this is dropped.
 struct Raw {
     before: Option<Termios>,
     has_own_screen: bool,
@@ -172,11 +171,11 @@ impl Raw {
         Ok(Self { before: Some(before), has_own_screen: false })
     }
 
-    /// Makes the terminal what it was.
+    /// Restores the terminal.
     fn leave(&mut self) {
         let Some(before) = self.before.take() else { return };
         let mut stdout = std::io::stdout().lock();
-        // A terminal that is gone needs nothing.
+        // Errors are ignored: the terminal may no longer exist.
         if self.has_own_screen {
             let _ = stdout.write_all(SHARED_SCREEN);
         }

@@ -37,7 +37,7 @@ async fn get(jobs: &JobManager, key: Option<&str>) -> Result {
 async fn set(jobs: &JobManager, key: &str, value: &str) -> Result {
     let (key, value) = (key.to_owned(), value.to_owned());
     let refuse = |reason| Failure::new(codes::USAGE, reason);
-    // Tried first, so that what is wrong changes nothing.
+    // Tried on a copy first, so that an invalid value changes nothing.
     store_settings::set(&mut jobs.store().settings().await?, &key, &value).map_err(refuse)?;
     jobs.change_settings(move |settings| {
         let _ = store_settings::set(settings, &key, &value);

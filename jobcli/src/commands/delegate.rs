@@ -71,7 +71,7 @@ async fn asked<'a>(jobs: &JobManager, settings: &'a Settings, arguments: &Delega
     Ok((agent, asked))
 }
 
-/// Says of the job what has nothing to do with the agent.
+/// Adds to the job what does not concern the agent.
 fn describe(settings: &Settings, spec: JobSpecBuilder, arguments: Delegate) -> JobSpecBuilder {
     let mut spec = settings.sign(settings.apply_to_run(spec));
     if let Some(timeout) = arguments.timeout {
@@ -92,7 +92,7 @@ fn describe(settings: &Settings, spec: JobSpecBuilder, arguments: Delegate) -> J
     spec
 }
 
-/// Returns the prompt: the word itself, what is on standard input, or what is in a file.
+/// Returns the prompt: the word itself, standard input, or the contents of a file.
 fn prompt(word: &str) -> Result<String> {
     match word.strip_prefix('@') {
         _ if word == "-" => text("standard input", std::io::stdin().lock()),
@@ -113,7 +113,7 @@ fn text(place: &str, reader: impl Read) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| wrong("a prompt is text, and this is not valid UTF-8"))
 }
 
-/// Returns the schema, which is JSON itself if it begins like that.
+/// Returns the schema: the word itself if it begins like JSON, or else a file.
 fn parse_schema(word: &str) -> Result<Schema> {
     let wrong = |reason: String| Failure::new(codes::USAGE, format!("schema: {reason}"));
     if !word.trim_start().starts_with('{') {

@@ -7,7 +7,7 @@ use jobcore::{JobManager, JobSpec};
 use super::Result;
 use crate::cli::Doctor;
 
-/// Looks at the store, also where it could not be opened.
+/// Examines the store, even if it could not be opened.
 pub(super) async fn run(jobs: jobcore::Result<JobManager>, settings: &Settings, arguments: &Doctor) -> Result {
     let store = settings.store.clone();
     let doctor = jobcore::doctor::Doctor::default()
@@ -18,11 +18,11 @@ pub(super) async fn run(jobs: jobcore::Result<JobManager>, settings: &Settings, 
     report::tell(&report, arguments.json)
 }
 
-/// Returns this program, with the words that submit a job and wait for it.
+/// Returns the command that runs this program to submit a job and wait for it.
 fn submitter(store: &Path, spec: &JobSpec) -> Command {
-    // Where the system does not say which it is, the start fails, and that is told.
+    // If the path of this program is unknown, the start fails and the doctor reports it.
     let mut command = Command::new(process::own_program().unwrap_or_default());
-    // The current one may be gone, and nothing depends on it.
+    // The current directory may no longer exist, and nothing depends on it.
     command.current_dir("/");
     command.arg("--store").arg(store).args(["run", "--wait"]);
     for (name, value) in &spec.labels {

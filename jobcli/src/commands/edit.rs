@@ -17,15 +17,15 @@ pub(super) async fn run(jobs: &JobManager, arguments: Edit) -> Result {
     let (json, at) = (arguments.json, super::run::not_before(arguments.at, arguments.delay));
     let has_rule = arguments.every.is_some() || arguments.cron.is_some();
     if arguments.missed.is_some() && !has_rule && jobs.job(id).await?.spec.repeat.is_none() {
-        return Err(Failure::new(codes::USAGE, "only a schedule misses times, and this is none"));
+        return Err(Failure::new(codes::USAGE, "`--missed` is only for schedules, and this job is not one"));
     }
     let edited = match (at, change(arguments)?) {
-        // Its next time would be the first of the new rule.
+        // After the edit: a new rule sets the next time.
         (Some(at), Some(change)) if has_rule => match jobs.edit(id, change).await {
             Ok(_) => jobs.delay(id, at).await,
             edited => edited,
         },
-        // First: what is edited may be started at once.
+        // Before the edit: an edited job may start at once.
         (Some(at), change) => match (jobs.delay(id, at).await, change) {
             (Ok(_), Some(change)) => jobs.edit(id, change).await,
             (delayed, _) => delayed,
@@ -33,7 +33,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Edit) -> Result {
         (None, Some(change)) => jobs.edit(id, change).await,
         (None, None) => {
             return Err(Failure::new(codes::USAGE, "there is nothing to change")
-                .with_hint(format!("say what, for example `jobcli edit {} --priority 10`", id.short())));
+                .with_hint(format!("name a change, for example `jobcli edit {} --priority 10`", id.short())));
         }
     };
     let mut failures = Failures::default();
@@ -44,7 +44,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Edit) -> Result {
     Ok(ExitCode::from(failures.code().unwrap_or_default()))
 }
 
-/// Returns what is to be changed of a job.
+/// Returns the change to a job.
 fn change(arguments: Edit) -> Result<Option<impl FnOnce(&mut JobSpec) + Send>> {
     let repeat = match arguments.every.is_some() || arguments.cron.is_some() {
         true => super::run::repeat(arguments.every, arguments.cron, None)?,

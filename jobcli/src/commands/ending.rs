@@ -1,4 +1,4 @@
-//! How a job ended, in one line for a person: on standard error, beside what a program reads.
+//! Reports how a job ended, in one line for people, on standard error.
 
 use std::fmt::Write;
 use std::io::{IsTerminal, Write as _};
@@ -15,14 +15,14 @@ use jobcore::{Cause, Job, Outcome};
 
 use super::tell;
 
-/// Tells how a job ended. Of a run of an agent, more than this is told elsewhere.
+/// Reports how a job ended. For agent runs, more is reported elsewhere.
 pub(super) fn tell_of(job: &Job) {
     if let Some(line) = of(job) {
         tell(&line);
     }
 }
 
-/// Returns how a job ended; nothing for one that has not.
+/// Returns how a job ended; nothing if it is unfinished.
 pub(super) fn of(job: &Job) -> Option<String> {
     Some(line(&job.label(), job.state.started_at(), job.attempt, job.state.outcome()?, job.spec.stragglers))
 }
@@ -30,7 +30,7 @@ pub(super) fn of(job: &Job) -> Option<String> {
 /// How long a job must have run for the setting `notify` to count.
 const WORTH_A_NOTICE: Duration = Duration::from_secs(10);
 
-/// Says how the terminal is to be told of an end: as it was asked for, or as the settings say of what took its time.
+/// How to notify the terminal of an end: as requested on the command line, or as set for jobs that ran for long.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Notice {
     asked: Option<Notify>,
@@ -43,7 +43,7 @@ impl Notice {
         Self { asked: asked.map(|how| how.or(set).unwrap_or_default()), set }
     }
 
-    /// Tells the terminal of the end of a job. What is no terminal is told nothing.
+    /// Notifies the terminal of the end of a job, if standard error is a terminal.
     pub(super) fn give(self, job: &Job) {
         let is_long = job.run_time().is_some_and(|time| time >= WORTH_A_NOTICE);
         let how = self.asked.or(self.set.filter(|_| is_long)).filter(|_| job.status().is_final());
@@ -54,7 +54,7 @@ impl Notice {
     }
 }
 
-/// Returns what the job is called, what it came to, after what time, and what was stopped with it.
+/// Returns the label of the job, how it ended, after what time, and what was stopped with it.
 fn line(
     label: &str,
     started_at: Option<Timestamp>,
@@ -74,7 +74,7 @@ fn line(
     if outcome.shell_code().is_none()
         && !matches!(outcome.cause, Cause::NeverStarted | Cause::SpawnFailed | Cause::Skipped)
     {
-        line.push_str("; its exit code is not known");
+        line.push_str("; its exit code is unknown");
     }
     line.push_str(&left(outcome, stragglers));
     line
@@ -104,7 +104,7 @@ fn came_to(outcome: &Outcome) -> String {
     }
 }
 
-/// Returns what became of the processes that outlived the main process, if that is not what a stop is for.
+/// Returns what happened to stragglers if the job ended by itself, and how many processes could not be stopped.
 fn left(outcome: &Outcome, stragglers: Stragglers) -> String {
     let mut text = String::new();
     let ended_by_itself = matches!(outcome.cause, Cause::Exited | Cause::Signalled);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn every_end_is_told_in_a_line() {
+    fn every_end_is_reported_in_one_line() {
         let told = |cause, change: fn(&mut Outcome)| told(Stragglers::Stop, cause, change);
         for (cause, change, expected) in [
             (Cause::Exited, (|o| o.exit_code = Some(0)) as fn(&mut Outcome), "completed after 12s"),
@@ -147,7 +147,7 @@ mod tests {
                 |o| o.exit_code = Some(141),
                 "failed with exit code 141 (SIGPIPE in a pipe, as with `... | head`) after 12s",
             ),
-            (Cause::Exited, |_| {}, "failed: exited after 12s; its exit code is not known"),
+            (Cause::Exited, |_| {}, "failed: exited after 12s; its exit code is unknown"),
             (
                 Cause::Signalled,
                 |o| (o.signal, o.core_dumped) = (Some("SEGV".parse().unwrap()), true),
@@ -166,7 +166,7 @@ mod tests {
             ),
             (Cause::TimedOut, |o| o.signal = Some(Signal::KILL), "timed out (SIGKILL) after 12s"),
             (Cause::NeverStarted, |_| {}, "killed before it was started"),
-            (Cause::SupervisorLost, |_| {}, "orphaned: supervisor lost after 12s; its exit code is not known"),
+            (Cause::SupervisorLost, |_| {}, "orphaned: supervisor lost after 12s; its exit code is unknown"),
             (
                 Cause::Exited,
                 |o| (o.exit_code, o.stragglers) = (Some(0), 2),
@@ -177,7 +177,7 @@ mod tests {
             (
                 Cause::Stopped,
                 |o| o.survivors = vec![Survivor::new(9, "sudo".to_owned(), "another user's".to_owned())],
-                "killed after 12s; its exit code is not known; 1 process could not be stopped",
+                "killed after 12s; its exit code is unknown; 1 process could not be stopped",
             ),
         ] {
             assert_eq!(told(cause, change), format!("web: {expected}"), "{cause:?}");
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_on_request_is_not_said_to_be_stopped() {
+    fn stragglers_kept_on_request_are_not_reported_as_stopped() {
         let told = told(Stragglers::Leave, Cause::Exited, |o| (o.exit_code, o.stragglers) = (Some(0), 1));
         let expected = "completed after 12s; 1 process that it had left in the background may still be running";
         assert_eq!(told, format!("web: {expected}"));

@@ -22,7 +22,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: &Events) -> Result {
     loop {
         let read = jobs.events(next, PAGE).await?;
         if read.gone > 0 {
-            tell(&format!("{} not kept any more", counted(read.gone, "event is", "events are")));
+            tell(&format!("{} no longer kept", counted(read.gone, "event is", "events are")));
         }
         for event in &read.events {
             print(event, arguments.json)?;

@@ -23,17 +23,17 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Graph
     Ok(ExitCode::from(failures.code().unwrap_or_default()))
 }
 
-/// Jobs, and which of them are started after which.
+/// Jobs, and which of them start after which.
 struct Network {
     jobs: BTreeMap<JobId, Job>,
-    /// The jobs that are started after one.
+    /// The jobs that start after each job.
     followers: BTreeMap<JobId, Vec<(JobId, AfterWhen)>>,
 }
 
 impl Network {
-    /// Returns these jobs and all that are connected with them.
+    /// Returns the given jobs and all jobs connected with them.
     async fn around(jobs: &JobManager, ids: &[JobId]) -> Result<Self> {
-        // A job is started after others that were submitted before it.
+        // A job only starts after jobs that were submitted before it.
         let first = ids.iter().min().map(|id| id.minted_at());
         let later = jobs.list(&Query::default().with_times(first, None)).await?.jobs;
         let (mut found, mut open) = (BTreeMap::new(), ids.to_vec());
@@ -41,7 +41,7 @@ impl Network {
             if found.contains_key(&id) {
                 continue;
             }
-            // One that was removed meanwhile is no longer waited for.
+            // A job that has been removed is no longer waited for.
             let Ok(job) = jobs.job(id).await else { continue };
             open.extend(job.spec.after.iter().map(|after| after.job_id));
             let waits_for_it = |other: &&Job| other.spec.after.iter().any(|after| after.job_id == id);
@@ -57,7 +57,7 @@ impl Network {
         Ok(Self { jobs: found, followers })
     }
 
-    /// Draws each job below the first job that it is started after; where it is met again, only its label is.
+    /// Draws each job below the first job that it starts after. At other places, only its label is drawn.
     fn to_tree(&self) -> String {
         let (mut text, mut drawn) = (String::new(), BTreeSet::new());
         for job in self.jobs.values() {
@@ -102,7 +102,7 @@ impl Network {
             let _ = writeln!(text, "  {:?} [label={label:?}];", job.id.short());
         }
         for (id, followers) in &self.followers {
-            // A job that was removed is drawn with its id alone.
+            // A job that has been removed is drawn by its id.
             for (follower, when) in followers {
                 let _ = writeln!(text, "  {:?} -> {:?} [label={:?}];", id.short(), follower.short(), when.as_str());
             }

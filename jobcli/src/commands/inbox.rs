@@ -38,7 +38,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Inbox
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the caller that is meant, or says that there is none.
+/// Returns the caller, or an error if there is none.
 pub(super) fn own(caller: Option<&Caller>) -> Result<&Caller> {
     caller.ok_or_else(|| {
         Failure::new(codes::USAGE, "this is not the shell of a coding agent")
@@ -74,7 +74,7 @@ async fn acknowledge(jobs: &JobManager, ended: &[Job]) -> Result<()> {
     Ok(())
 }
 
-/// Records that the caller of this program was shown the ends of its jobs. What cannot be recorded is delivered again.
+/// Records that the ends of its jobs were shown to the caller of this program. If that fails, they are delivered again.
 pub(super) async fn shown<'j>(jobs: &JobManager, caller: Option<&Caller>, ended: impl IntoIterator<Item = &'j Job>) {
     let Some(caller) = caller else { return };
     let own = |job: &&Job| job.status().is_final() && job.spec.caller.as_ref() == Some(caller);

@@ -28,7 +28,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Kill)
     Ok(ExitCode::from(code))
 }
 
-/// Stops jobs, and returns whether nothing of them is left, as far as that was to be waited for.
+/// Stops jobs, and returns whether all of their processes have ended, or were not to be waited for.
 async fn stop(
     jobs: &JobManager,
     caller: Option<&Caller>,
@@ -57,7 +57,7 @@ async fn stop(
     Ok(all_gone || arguments.no_wait)
 }
 
-/// Stops jobs, and returns each with what there is to say about it, and whether nothing of it is left.
+/// Stops jobs, and returns each with a report, and whether none of its processes is left.
 pub(crate) async fn stop_each(
     jobs: &JobManager,
     caller: Option<&Caller>,
@@ -65,7 +65,7 @@ pub(crate) async fn stop_each(
     options: &StopOptions,
 ) -> Vec<jobcore::Result<(Job, String, bool)>> {
     let mut stopped = Vec::with_capacity(ids.len());
-    // All are asked before any is reported, so that a slow one holds up none.
+    // All jobs are asked to stop before any is reported, so that a slow one does not delay others.
     for (_, report) in jobs.stop_all(ids, options).await {
         stopped.push(match report {
             Ok(report) => {
@@ -79,7 +79,7 @@ pub(crate) async fn stop_each(
     stopped
 }
 
-/// Returns the job, what there is to say about it, and whether nothing of it is left.
+/// Returns the job, a report, and whether none of its processes is left.
 fn describe(report: &StopReport) -> (&Job, String, bool) {
     let left = |processes: Option<u32>| match processes {
         Some(count) => format!("stopping, {} left", counted(count, "process", "processes")),
@@ -111,7 +111,7 @@ fn describe(report: &StopReport) -> (&Job, String, bool) {
         StopReport::Bypassed { job, processes } => {
             (job, format!("its supervisor does not answer; {}", left(Some(*processes))), false)
         }
-        _ => unreachable!("all reports of this version are known"),
+        _ => unreachable!("this version has no other reports"),
     }
 }
 
@@ -127,7 +127,7 @@ fn had_ended(status: Status) -> &'static str {
     }
 }
 
-/// Puts on record that jobs whose processes cannot be seen are over, since a person says so.
+/// Records the end of jobs whose processes cannot be seen from here, as declared by the user.
 async fn declare_gone(jobs: &JobManager, ids: &[JobId], json: bool, failures: &mut Failures) -> Result<bool> {
     let mut shapes = Vec::new();
     for id in ids {

@@ -52,10 +52,10 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: List)
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tells what is not in the answer.
+/// Reports what the list does not show.
 fn tell_rest(listing: &Listing) {
     if listing.more {
-        tell("there are more; see them with `--all`");
+        tell("there are more jobs; `--all` lists all");
     }
     for (id, error) in &listing.damaged {
         tell(&format!("job {id} cannot be read: {error}"));

@@ -1,14 +1,14 @@
-//! One file a verb.
+//! The verbs, one file each.
 
 // In the order in which to read them:
-// - `result.rs`, `select.rs`: what a verb comes to, and which jobs it is about
-// - `run.rs`, `order.rs`, `spec.rs`, `up.rs`, `delegate.rs`, `adopt.rs`: starting a job, and making one of a process
-// - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `reading.rs`, `several.rs`, `agent.rs`, `events.rs`, `usage.rs`: looking
+// - `result.rs`, `select.rs`: the result of a verb, and which jobs it is about
+// - `run.rs`, `order.rs`, `spec.rs`, `up.rs`, `delegate.rs`, `adopt.rs`: starting jobs, and adopting a process
+// - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `reading.rs`, `several.rs`, `agent.rs`, `events.rs`, `usage.rs`: showing jobs
 // - `inbox.rs`, `hook/`, `statusline.rs`, `skill.rs`: agents, and what their hosts call
 // - `wait.rs`, `ending.rs`: waiting, and how a job ended
-// - `send.rs`, `attach.rs`, `pause.rs`, `kill.rs`: acting on what runs
+// - `send.rs`, `attach.rs`, `pause.rs`, `kill.rs`: acting on running jobs
 // - `start.rs`, `place.rs`, `edit.rs`, `schedule.rs`, `rerun.rs`, `graph.rs`: the queue
-// - `rm.rs`, `prune.rs`, `gc.rs`, `config.rs`, `group.rs`, `doctor.rs`: what is kept
+// - `rm.rs`, `prune.rs`, `gc.rs`, `config.rs`, `group.rs`, `doctor.rs`: what is kept in the store
 // - `completions.rs`, `man.rs`: jobcli itself
 
 mod adopt;
@@ -90,15 +90,15 @@ pub(crate) async fn run(cli: Cli) -> Result {
         false => settings.open_to_look("jobcli")?,
     };
     if let Verb::Seldom(RareVerb(Seldom::Top(Deferred(arguments)))) = cli.verb {
-        // Unlike others, it has something else to do meanwhile.
+        // Unlike other verbs, it has other work to do while the store is read.
         return Box::pin(top::run(&jobs, &settings, arguments)).await;
     }
-    // There is nothing else to do meanwhile, and a thread costs time.
+    // There is no other work to do while the store is read, and a thread costs time.
     let (jobs, settings) = (&jobs.with_inline_work(), &settings);
-    // In a box: a future has room for all that it may come to wait for, and the largest verb's is tens of kilobytes.
+    // Boxed, since a future is as large as the largest of its branches, and the largest verb takes tens of kilobytes.
     let carried_out: Pin<Box<dyn Future<Output = Result> + '_>> = match cli.verb {
         Verb::Run(Deferred(arguments)) => Box::pin(run::run(jobs, settings, arguments, None)),
-        // As it was with the tools that had this word: something could be sent to every job.
+        // As in the tools that had this verb, every job accepts input.
         Verb::Execute(Deferred(arguments)) => Box::pin(run::run(jobs, settings, arguments, Some(StdinFrom::Open))),
         Verb::List(Deferred(arguments)) => Box::pin(list::run(jobs, settings, arguments)),
         Verb::Show(Deferred(arguments)) => Box::pin(show::run(jobs, arguments)),
@@ -113,12 +113,12 @@ pub(crate) async fn run(cli: Cli) -> Result {
         Verb::Events(Deferred(arguments)) => Box::pin(async move { events::run(jobs, &arguments).await }),
         Verb::Statusline(Deferred(arguments)) => Box::pin(statusline::run(jobs, arguments)),
         Verb::Seldom(RareVerb(verb)) => carry_out(jobs, settings, verb),
-        Verb::Hook(_) => unreachable!("it was carried out above"),
+        Verb::Hook(_) => unreachable!("hooks are handled above"),
     };
     carried_out.await
 }
 
-/// Carries out a verb that is used seldom.
+/// Carries out a rarely used verb.
 fn carry_out<'j>(
     jobs: &'j JobManager,
     settings: &'j Settings,
@@ -148,7 +148,7 @@ fn carry_out<'j>(
         Seldom::Config(Deferred(arguments)) => Box::pin(config::run(jobs, arguments)),
         Seldom::Group(Deferred(arguments)) => Box::pin(group::run(jobs, arguments)),
         Seldom::Top(_) | Seldom::Doctor(_) | Seldom::Completions(_) | Seldom::Man(_) | Seldom::Skill(_) => {
-            unreachable!("they are carried out otherwise")
+            unreachable!("these verbs are handled in `run`")
         }
     }
 }

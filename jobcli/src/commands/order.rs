@@ -1,4 +1,4 @@
-//! Options of `run` that stand after the command: they would be arguments of it, and the job would start without them.
+//! Detects options of `run` after the command: they would become its arguments, and the job would start without them.
 
 use std::ffi::{OsStr, OsString};
 
@@ -10,10 +10,10 @@ use jobcore::words::quoted;
 use super::Result;
 use crate::cli::Run;
 
-/// Options that so many programs have as well that they alone are no sign of a slip.
+/// Options that so many programs have that they alone do not suggest a mistake.
 const COMMON: [&str; 3] = ["json", "env", "spec"];
 
-/// Refuses a command at whose end there are options of `run`, unless it follows `--`.
+/// Refuses a command that ends with options of `run`, unless it follows `--`.
 pub(super) fn check(words: &[OsString]) -> Result<()> {
     let line: Vec<_> = std::env::args_os().skip(1).collect();
     let before = line.len().checked_sub(words.len()).map_or(&[][..], |count| &line[..count]);
@@ -30,7 +30,7 @@ fn refusal(before: &[OsString], words: &[OsString], start: usize) -> Failure {
         words.fold("jobcli".to_owned(), |line, word| format!("{line} {word}"))
     };
     let first = options.first().map(|option| option.display().to_string()).unwrap_or_default();
-    let message = format!("options go before the command, and `{first}` stands after it");
+    let message = format!("options go before the command, but `{first}` comes after it");
     let mut hint = format!("run `{}`", typed(&[before, options, command]));
     if !is_line(&words[0]) {
         let program = words[0].display();
@@ -40,8 +40,8 @@ fn refusal(before: &[OsString], words: &[OsString], start: usize) -> Failure {
     Failure::new(codes::USAGE, message).with_hint(hint)
 }
 
-/// Returns from which word on there is nothing but options of `run`. Short ones, and those that many programs have, only
-/// count after a line for a shell, which takes no arguments.
+/// Returns the index of the word from which on there are only options of `run`. Short options, and those that many
+/// programs have, count only after a shell line, which takes no arguments.
 fn misplaced(words: &[OsString]) -> Option<usize> {
     let is_line = is_line(words.first()?);
     // What follows `--` belongs to the command.
@@ -65,7 +65,7 @@ fn are_options(words: &[OsString], is_line: bool) -> bool {
     !is_given("command") && names.iter().any(|name| is_own(name) && is_given(name))
 }
 
-/// Returns whether a word can only be a line for a shell.
+/// Returns whether a word can only be a shell line.
 fn is_line(word: &OsStr) -> bool {
     word.as_encoded_bytes().iter().any(|byte| byte.is_ascii_whitespace() || b"|&;<>()$`".contains(byte))
 }
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_run_at_the_end_of_a_command_are_seen() {
+    fn options_of_run_at_the_end_of_a_command_are_detected() {
         for (words, expected) in [
             (&["echo hi", "--wait"][..], 1),
             (&["echo hi", "-w"], 1),
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_the_command_are_left_to_it() {
+    fn options_of_the_command_are_left_alone() {
         for words in [
             &[][..],
             &["make"],

@@ -15,14 +15,14 @@ use super::{Result, agent, several, tell, unless_interrupted};
 use crate::cli::{Output, SeveralJobs, Tail};
 use crate::terminal::Harmless;
 
-/// How much is printed at a time: no more than stays in the cache of a processor from the read to the write.
+/// How many bytes are printed at a time: few enough to stay in the processor's cache from the read to the write.
 const CHUNK: u64 = 256 * 1024;
 
-/// Where the two streams of a job are printed. A terminal gets nothing of them that it would obey, but for colours and what
-/// redraws a line, unless it is raw.
+/// Where the two streams of a job are printed. Unless raw, a terminal gets no control sequences except colours and
+/// redrawing of the line.
 pub(super) struct Sink {
     stdout: Printer<Stdout>,
-    /// Nothing where both are printed on standard output.
+    /// Nothing if both streams are printed on standard output.
     stderr: Option<Printer<Stderr>>,
 }
 
@@ -57,24 +57,25 @@ impl<W: Write + IsTerminal> Printer<W> {
 impl<W: Write> Drop for Printer<W> {
     fn drop(&mut self) {
         if let Self::Harmless(out) = self {
-            // Whoever does not read this has seen enough.
+            // If the reader is gone, there is nothing to restore.
             let _ = out.finish();
         }
     }
 }
 
 impl Sink {
-    /// Prints both on standard output.
+    /// Prints both streams on standard output.
     pub(super) fn together(is_raw: bool) -> Self {
         Self { stdout: Printer::new(io::stdout(), is_raw), stderr: None }
     }
 
-    /// Prints each on its own.
+    /// Prints each stream on its own.
     pub(super) fn apart(is_raw: bool) -> Self {
         Self { stderr: Some(Printer::new(io::stderr(), is_raw)), ..Self::together(is_raw) }
     }
 
-    /// Prints a part of the output. What is gone is told where nobody takes it for output.
+    /// Prints a part of the output. Dropped bytes are reported on standard error, so that the note is not taken for
+    /// output.
     pub(super) fn write(&mut self, chunk: &OutputChunk) -> Result<()> {
         for piece in &chunk.pieces {
             match (piece, &mut self.stderr) {
@@ -90,7 +91,7 @@ impl Sink {
         Ok(self.stdout.flush()?)
     }
 
-    /// Prints text that was made of the output, on standard output.
+    /// Prints text derived from the output, on standard output.
     pub(super) fn write_text(&mut self, text: &[u8]) -> Result<()> {
         self.stdout.write(text)?;
         Ok(self.stdout.flush()?)
@@ -125,7 +126,7 @@ pub(super) async fn tail(jobs: &JobManager, settings: &Settings, arguments: Tail
         .await
 }
 
-/// Prints the output of the jobs that are named or selected.
+/// Prints the output of the named or selected jobs.
 async fn print_all(
     jobs: &JobManager,
     settings: &Settings,
@@ -145,10 +146,10 @@ async fn print_all(
     let wanted = Asked { references: &references, selection, all, which };
     let mut ids = asked(jobs, settings, &wanted, &mut failures).await?;
     if is_of_one {
-        return Err(Failure::new(codes::USAGE, "bytes, cursors and attempts are of one job; name one job"));
+        return Err(Failure::new(codes::USAGE, "byte ranges, cursors and attempts belong to one job; name one job"));
     }
     if references.is_empty() {
-        // The newest last, as what was written last.
+        // The newest job comes last, like the newest lines.
         ids.reverse();
         if ids.is_empty() && what.show.follow {
             tell(&format!("all jobs{} have ended", if all { String::new() } else { format!(" with {selection}") }));
@@ -158,7 +159,7 @@ async fn print_all(
     Ok(failures.code().map_or(code, ExitCode::from))
 }
 
-/// Prints the answer of an agent, or what it does.
+/// Prints the answer of an agent, or an account of what it does.
 async fn print_run(jobs: &JobManager, job: &Job, run: &AgentRun, what: OfRun, follows: bool) -> Result {
     match what {
         _ if follows => {
@@ -203,7 +204,7 @@ async fn print(jobs: &JobManager, job: &Job, what: &What<'_>) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the output as it is.
+/// Prints the output unchanged.
 async fn print_bytes(jobs: &JobManager, id: JobId, query: OutputQuery, follows: bool, sink: &mut Sink) -> Result<()> {
     let mut query = query.with_max_bytes(CHUNK);
     let mut output = jobs.output_reader(id).await?;
@@ -224,7 +225,7 @@ async fn print_bytes(jobs: &JobManager, id: JobId, query: OutputQuery, follows: 
     }
 }
 
-/// Prints a view, which goes on while the job does if it is followed.
+/// Prints a view. If it is followed, it continues until the job ends.
 pub(super) async fn print_view(
     jobs: &JobManager,
     id: JobId,
@@ -250,7 +251,7 @@ async fn print_excerpt(jobs: &JobManager, id: JobId, query: &OutputQuery, view: 
     sink.write_text(&viewed.text(view, None))
 }
 
-/// Hands over what comes from `cursor` on, until the job has ended and all is told.
+/// Passes on all output from `cursor` on, until the job has ended.
 pub(super) async fn follow(
     jobs: &JobManager,
     id: JobId,
@@ -261,7 +262,7 @@ pub(super) async fn follow(
     follow_from(jobs, id, OutputQuery::from(Position::Cursor(cursor)).with_stream(stream), print).await
 }
 
-/// Hands over what a query asks for and what comes then, until the job has ended and all is told.
+/// Passes on the output of a query and what follows it, until the job has ended.
 pub(super) async fn follow_from(
     jobs: &JobManager,
     id: JobId,

@@ -1,4 +1,4 @@
-//! Where jobs stand in the queue: holding, releasing and moving them.
+//! Holding, releasing and moving queued jobs.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -27,7 +27,8 @@ pub(super) async fn release(jobs: &JobManager, settings: &Settings, arguments: R
     Ok(ExitCode::from(failures.code().unwrap_or_default()))
 }
 
-/// Returns the jobs that are meant: as they are named, or the oldest first, since they are started in this order.
+/// Returns the jobs in the order in which they are named, or oldest first if selected, since they are started in this
+/// order.
 async fn queued(
     jobs: &JobManager,
     settings: &Settings,
@@ -51,7 +52,7 @@ pub(super) async fn move_to(jobs: &JobManager, arguments: &Move) -> Result {
         to => match (&to.before, &to.after) {
             (Some(before), _) => MoveTo::Before(find(jobs, before).await?),
             (None, Some(after)) => MoveTo::After(find(jobs, after).await?),
-            (None, None) => unreachable!("the parser asks for one of them"),
+            (None, None) => unreachable!("the parser requires one of them"),
         },
     };
     let mut failures = Failures::default();
@@ -59,7 +60,7 @@ pub(super) async fn move_to(jobs: &JobManager, arguments: &Move) -> Result {
     Ok(ExitCode::from(failures.code().unwrap_or_default()))
 }
 
-/// Prints what a job does now, and why if it is still queued.
+/// Prints the status of a job, and why it is queued.
 pub(super) async fn print(jobs: &JobManager, job: jobcore::Result<Job>, failures: &mut Failures) -> Result<()> {
     let job = match job {
         Ok(job) => job,

@@ -17,7 +17,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Rerun
     let mut failures = Failures::default();
     let (references, selection, all) = (&arguments.ids[..], &arguments.selection, arguments.all);
     let wanted = Asked { references, selection, all, which: Which::Ended };
-    // The oldest first, as they were submitted.
+    // Oldest first, in the order in which they were submitted.
     let ids: Vec<_> = asked(jobs, settings, &wanted, &mut failures).await?.into_iter().rev().collect();
     let mut submitted = Vec::new();
     for id in ids {
@@ -53,8 +53,8 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Rerun
     Ok(ExitCode::from(code))
 }
 
-/// Returns what runs a job again, in another directory if one is given, and with the environment there is here and these
-/// variables.
+/// Returns the spec that runs a job again, with the current environment and the given variables, in the given directory
+/// if any.
 pub(crate) async fn spec(
     jobs: &JobManager,
     settings: &Settings,

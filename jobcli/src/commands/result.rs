@@ -1,4 +1,4 @@
-//! What a verb comes to: an exit code, and what a person is told beside the data.
+//! The result of a verb: an exit code, and messages on standard error.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,20 +9,20 @@ use jobcore::front::{Failure, codes};
 
 pub(crate) type Result<T = ExitCode> = std::result::Result<T, Failure>;
 
-/// Returns the exit code that stands for the end of a job.
+/// Returns the exit code for the end of a job.
 pub(super) fn code_of(job: &Job) -> u8 {
     let code = job.state.outcome().and_then(jobcore::Outcome::shell_code);
-    // A process exits with 8 bits; what cannot be one of them was none.
+    // Exit codes have 8 bits; a larger number cannot be one.
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(codes::OWN_FAILURE)
 }
 
-/// Says something to a person: on standard error, so that it is no part of the data.
+/// Prints a message on standard error, apart from the data.
 pub(super) fn tell(text: &str) {
-    // Where it cannot be told, nobody listens.
+    // If standard error cannot be written, there is no one to notify.
     let _ = writeln!(anstream::stderr(), "{}", message(text));
 }
 
-/// Waits for something, or for Ctrl-C: then says how to come back, and ends with the code for that.
+/// Waits for a future or for Ctrl-C. After Ctrl-C, prints how to come back, and returns the exit code for that.
 pub(super) async fn unless_interrupted<T>(
     job: &str,
     what: impl Future<Output = Result<T>>,
@@ -30,7 +30,7 @@ pub(super) async fn unless_interrupted<T>(
     tokio::select! {
         done = what => done.map(Ok),
         _ = tokio::signal::ctrl_c() => {
-            // Behind the `^C` that the terminal shows.
+            // Start a new line after the `^C` that the terminal shows.
             let _ = writeln!(std::io::stderr());
             tell(&format!("detached; nothing was stopped. Come back with `jobcli wait {job}` or `jobcli tail -f {job}`"));
             Ok(Err(ExitCode::from(codes::DETACHED)))

@@ -28,12 +28,12 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Rm) -
 async fn remove(jobs: &JobManager, id: JobId, arguments: &Rm) -> Result<()> {
     if arguments.kill {
         match jobs.stop(id, &StopOptions::default()).await {
-            // What cannot be read cannot be stopped either; whether it may be removed is not decided here.
+            // A job that cannot be read cannot be stopped either. Whether it can be removed is decided below.
             Ok(_) | Err(Error::Damaged { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    // What cannot be read has no name that could be told.
+    // A job that cannot be read has no label.
     let job = jobs.job(id).await.ok();
     let label = job.as_ref().map_or_else(|| id.short(), Job::label);
     if arguments.worktree {
@@ -50,19 +50,19 @@ async fn remove(jobs: &JobManager, id: JobId, arguments: &Rm) -> Result<()> {
     Ok(())
 }
 
-/// Says what stays of the run of an agent when its job is removed, if anything does.
+/// Returns a note on the worktree that is kept when the job of an agent run is removed, if there is one.
 pub(crate) fn worktree_left(job: &Job) -> Option<String> {
     let left = job.agent_run()?.worktree?;
     let remove = format!("git -C {} worktree remove {}", quoted(&left.repository), quoted(&left.path));
-    Some(format!("its worktree stays: {}, branch {}; `{remove}` removes it", left.path.display(), left.branch))
+    Some(format!("its worktree is kept: {}, branch {}; `{remove}` removes it", left.path.display(), left.branch))
 }
 
-/// Says how to remove a worktree nevertheless, if nothing but what is lost with it speaks against that.
+/// Adds a hint on how to remove a worktree anyway, if the only objection is that changes would be lost.
 fn advised(error: Error, name: &str) -> Failure {
     let would_lose = matches!(AgentError::of(&error), Some(AgentError::WouldLose { .. }));
     let failure = Failure::from(error);
     match would_lose {
-        true => failure.with_hint(format!("`jobcli rm --worktree --force {name}` removes it nevertheless")),
+        true => failure.with_hint(format!("`jobcli rm --worktree --force {name}` removes it anyway")),
         false => failure,
     }
 }

@@ -24,14 +24,14 @@ use super::{Result, code_of, ending, inbox, tell, unless_interrupted};
 use crate::cli::{Cli, Queueing, Run, StdinFrom, Terminal};
 use crate::ui;
 
-/// Starts a job, which reads from `stdin` unless something else is said.
+/// Starts a job. It reads from `stdin` unless the arguments name another input.
 pub(super) async fn run(
     jobs: &JobManager,
     settings: &Settings,
     mut arguments: Run,
     stdin: Option<StdinFrom>,
 ) -> Result {
-    // What is said by no words is said in JSON.
+    // Without a command, the job is read as JSON from standard input.
     let is_silent = arguments.command.is_empty() && !std::io::stdin().is_terminal();
     let spec_file = arguments.spec.take().or_else(|| is_silent.then(|| PathBuf::from("-")));
     let is_argv = match spec_file {
@@ -45,13 +45,13 @@ pub(super) async fn run(
     let (wait, follows, json, quiet) = (arguments.wait, arguments.follow, arguments.json, arguments.quiet);
     let until_ready = arguments.readiness.0.wait_ready;
     if until_ready && arguments.readiness.0.ready.is_empty() {
-        return Err(Failure::new(codes::USAGE, "say with `--ready` when it is ready"));
+        return Err(Failure::new(codes::USAGE, "`--wait-ready` needs a condition: add `--ready`"));
     }
     let notice = ending::Notice::new(arguments.notify, settings);
     let queueing = arguments.queueing.0.clone();
     let repeat = repeat(queueing.every, queueing.cron.clone(), queueing.missed)?;
     if repeat.is_some() && (wait || follows || until_ready) {
-        return Err(Failure::new(codes::USAGE, "a schedule does not end, and is not waited for")
+        return Err(Failure::new(codes::USAGE, "a schedule cannot be waited for, since it does not end")
             .with_hint("`jobcli schedule` shows its last run"));
     }
     let spec = prepared(jobs, settings, arguments, is_argv).await?;
@@ -61,7 +61,7 @@ pub(super) async fn run(
         tell(&format!("warning: {doubt}; the shell may not find it either"));
     }
     match (json, follows, wait) {
-        // Standard output is the job's own.
+        // Standard output is for the output of the job.
         (false, true, _) if quiet => {}
         (false, true, _) => tell(&format!("job {}", job.id)),
         _ => print_submitted(jobs, &job, wait, json).await?,
@@ -117,7 +117,7 @@ async fn become_ready(jobs: &JobManager, job: &Job, quiet: bool) -> Result {
 async fn print_output(jobs: &JobManager, job: &Job) -> Result<()> {
     let view = job.view();
     let is_terminal = std::io::stdout().is_terminal();
-    // Whoever follows a job on a terminal from one sees what is drawn there, as by `attach`.
+    // If the job runs on a terminal, what it draws is shown unchanged, as by `attach`.
     let mut sink = Sink::apart(job.spec.terminal.is_some());
     if !view.is_plain() && !is_terminal {
         return print_view(jobs, job.id, &OutputQuery::from(Position::Start), &view, true, &mut sink).await;
@@ -131,14 +131,14 @@ async fn print_output(jobs: &JobManager, job: &Job) -> Result<()> {
     };
     follow(jobs, job.id, Cursor(0), None, print).await?;
     if is_line_open && is_terminal && std::io::stderr().is_terminal() {
-        // What is told of the end begins a line of its own.
+        // The report of the end starts on a new line.
         tell("");
     }
     Ok(())
 }
 
-/// Prints what a program needs of a job that was just submitted: its id, or all of it, unless that follows at its end. A
-/// person gets the short id before it, which is what people type.
+/// Prints a job that was just submitted: its id, or the whole job as JSON unless it is printed at its end. On a
+/// terminal, the short id comes first, since that is what people type.
 pub(super) async fn print_submitted(jobs: &JobManager, job: &Job, wait: bool, json: bool) -> Result<()> {
     match (json, wait) {
         (true, false) => print_json(&jobs.report(job).await?),
@@ -150,7 +150,7 @@ pub(super) async fn print_submitted(jobs: &JobManager, job: &Job, wait: bool, js
     }
 }
 
-/// Says why a job does not start at once, if so, and where to see what it waits for.
+/// If a job is queued, reports why, and how to see what it waits for.
 pub(super) async fn tell_if_queued(jobs: &JobManager, job: &Job) -> Result<()> {
     let Some(queued) = jobs.why_queued(job).await? else { return Ok(()) };
     let (group, filter) = match &queued.reason {
@@ -179,7 +179,7 @@ fn finished(jobs: &JobManager, job: &Job, json: bool, quiet: bool) -> Result {
     Ok(ExitCode::from(code_of(job)))
 }
 
-/// Returns what is to be submitted, once its group has the limit that is asked for.
+/// Returns the spec to submit, and sets the limit of its group if that is requested.
 pub(super) async fn prepared(jobs: &JobManager, settings: &Settings, arguments: Run, is_argv: bool) -> Result<JobSpec> {
     let queueing = arguments.queueing.0.clone();
     let after = after(jobs, &queueing).await?;
@@ -190,7 +190,7 @@ pub(super) async fn prepared(jobs: &JobManager, settings: &Settings, arguments: 
     Ok(spec)
 }
 
-/// Returns the jobs that this one is started after.
+/// Returns the jobs after which this one is started.
 async fn after(jobs: &JobManager, queueing: &Queueing) -> Result<Vec<After>> {
     let lists = [
         (&queueing.after, AfterWhen::Ended),
@@ -244,7 +244,7 @@ fn spec(settings: &Settings, arguments: Run, after: Vec<After>, is_argv: bool) -
     match arguments.stdin {
         Some(StdinFrom::Open) => builder = builder.stdin(Stdin::Open),
         Some(StdinFrom::Given) => builder = builder.given(given()?),
-        // Relative to where this is typed, as a shell's `<` would be.
+        // Relative to the current directory, as with `<` in a shell.
         Some(StdinFrom::File(path)) => builder = builder.stdin(Stdin::File(absolute(expanded(&path))?)),
         None => {}
     }
@@ -321,13 +321,13 @@ fn spec(settings: &Settings, arguments: Run, after: Vec<After>, is_argv: bool) -
     Ok(builder.merge(arguments.merge).build()?)
 }
 
-/// Returns when a job may be started at the earliest.
+/// Returns the earliest time at which a job can be started.
 pub(super) fn not_before(at: Option<Timestamp>, delay: Option<Duration>) -> Option<Timestamp> {
     let delayed = |delay: Duration| Timestamp::now().checked_add(delay).unwrap_or(Timestamp::MAX);
     at.or(delay.map(delayed))
 }
 
-/// Returns when a job is run again and again, if it is.
+/// Returns the rule of a schedule, if the job is one.
 pub(super) fn repeat(every: Option<Duration>, cron: Option<String>, missed: Option<Missed>) -> Result<Option<Repeat>> {
     let repeat = match (every, cron) {
         (Some(period), _) => Repeat::every(period),
@@ -335,17 +335,14 @@ pub(super) fn repeat(every: Option<Duration>, cron: Option<String>, missed: Opti
             Repeat::cron(pattern, moment::zone().map_err(|reason| Failure::new(codes::FAILED, reason))?)
         }
         (None, None) if missed.is_some() => {
-            return Err(Failure::new(
-                codes::USAGE,
-                "only a schedule misses times: say when with `--every` or `--cron`",
-            ));
+            return Err(Failure::new(codes::USAGE, "`--missed` is only for schedules: add `--every` or `--cron`"));
         }
         (None, None) => return Ok(None),
     };
     Ok(Some(repeat.with_missed(missed.unwrap_or_default())))
 }
 
-/// Reads all of standard input, as far as a job can be given it.
+/// Reads standard input, up to just over the limit for a job's input.
 fn given() -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let most = u64::try_from(MAX_GIVEN).unwrap_or(u64::MAX).saturating_add(1);
@@ -354,7 +351,8 @@ fn given() -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns whether the words are a program and its arguments: several, or any behind `--`. One word is a line for a shell.
+/// Returns whether the words are a program and its arguments: several words, or any after `--`. A single word is a
+/// shell line.
 fn is_argv(arguments: &Run) -> Result<bool> {
     let words = &arguments.command;
     let Some(first) = words.first() else {
@@ -362,7 +360,7 @@ fn is_argv(arguments: &Run) -> Result<bool> {
     };
     let is_argv = words.len() > 1 || follows_dashes(words.len());
     if first.as_encoded_bytes().starts_with(b"-") && !follows_dashes(words.len()) {
-        // A slip of the keyboard, not the name of a program.
+        // A mistyped option, not the name of a program.
         let first = first.display();
         let message = format!("unexpected option `{first}`; put `--` before a command that begins with a dash\n");
         crate::refuse(&Cli::command().error(clap::error::ErrorKind::UnknownArgument, message));
@@ -379,7 +377,7 @@ fn command(arguments: &Run, is_argv: bool) -> Result<JobSpecBuilder> {
     }
 }
 
-/// Returns whether `--` stood before the last `count` words, which are the command. The parser takes it away.
+/// Returns whether `--` precedes the last `count` words, which are the command. The parser removes it.
 fn follows_dashes(count: usize) -> bool {
     let before = std::env::args_os().len().checked_sub(count + 1);
     before.is_some_and(|index| std::env::args_os().nth(index).is_some_and(|word| word == "--"))
@@ -410,7 +408,7 @@ fn environment(settings: &Settings, arguments: &Run, cwd: PathBuf) -> Environmen
         environment.enter_terminal();
     }
     for name in arguments.env.iter().filter(|variable| assignment(variable).is_none()) {
-        // The caller's own, whatever is left out of it.
+        // The caller's own value, even if it is otherwise not passed on.
         if let Some(value) = std::env::var_os(name) {
             environment.set(name, value);
         }

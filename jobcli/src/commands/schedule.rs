@@ -38,7 +38,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Schedule) -> Result {
     }
 }
 
-/// Does something to schedules, and prints what they do then. What is no schedule stays as it is.
+/// Applies an action to schedules, and prints their new status. Jobs that are not schedules are refused.
 async fn each(jobs: &JobManager, which: &Schedules, act: impl AsyncFn(JobId) -> jobcore::Result<Job>) -> Result {
     let mut failures = Failures::default();
     for id in find_all(jobs, &which.ids, &mut failures).await {
@@ -80,7 +80,7 @@ async fn list(jobs: &JobManager, json: bool) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns what is printed of a schedule.
+/// Returns the row of a schedule.
 fn row(shape: &ScheduleShape, next: String) -> [String; 6] {
     let schedule = &shape.schedule;
     let last = shape.last_run.as_ref().map(|run| {

@@ -1,4 +1,4 @@
-//! Which jobs a verb is about: those that are named, or those that are selected.
+//! Which jobs a verb is about: named or selected ones.
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
@@ -12,7 +12,7 @@ use super::Result;
 use super::inbox::own;
 use crate::cli::{Cli, Rare, Selection};
 
-/// Finds a job. If there is none, what may have been meant is suggested.
+/// Finds a job. If there is none, the error suggests similar names.
 pub(super) async fn find(jobs: &JobManager, reference: &str) -> Result<JobId> {
     match caller::find(jobs, reference).await {
         Ok(id) => Ok(id),
@@ -31,7 +31,7 @@ async fn suggesting(jobs: &JobManager, reference: &str, error: Error) -> Failure
     failure.with_hint(format!("did you mean {}? `jobcli list --all` shows all jobs", near.join(" or ")))
 }
 
-/// Finds several jobs, each once. Those that are not there are reported.
+/// Finds several jobs, each once. Missing ones are reported.
 pub(super) async fn find_all(jobs: &JobManager, references: &[String], failures: &mut Failures) -> Vec<JobId> {
     let mut ids = Vec::with_capacity(references.len());
     for reference in references {
@@ -44,37 +44,37 @@ pub(super) async fn find_all(jobs: &JobManager, references: &[String], failures:
     ids
 }
 
-/// What a verb is told of the jobs that it is about.
+/// The arguments of a verb that say which jobs it is about.
 pub(super) struct Asked<'a> {
-    /// What they are called, one by one.
+    /// The names and ids given.
     pub(super) references: &'a [String],
-    /// What they have in common.
+    /// The selecting options.
     pub(super) selection: &'a Selection,
-    /// Whether all are meant.
+    /// Whether `--all` is given.
     pub(super) all: bool,
-    /// Which of those that are not named.
+    /// Which of the selected jobs are meant.
     pub(super) which: Which,
 }
 
-/// Which jobs are meant of those that are selected.
+/// Which of the selected jobs a verb applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
     /// All of them.
     All,
-    /// Those of which something runs or may run.
+    /// Those that are unfinished or still supervised.
     Live,
     /// Those that are queued.
     Queued,
-    /// Those that have not ended, without schedules, which do not end by themselves.
+    /// Unfinished ones, except schedules, which do not end by themselves.
     Unfinished,
-    /// Those that run, or are paused.
+    /// Those that are running or paused.
     Running,
     /// Those that have ended.
     Ended,
 }
 
 impl Which {
-    /// Returns whether jobs of this status may be meant, of which nothing else is known.
+    /// Returns whether jobs with this status may be meant.
     fn may_be(self, status: Status) -> bool {
         match self {
             Self::All | Self::Live => true,
@@ -86,16 +86,16 @@ impl Which {
     }
 }
 
-/// Refuses a command line, as its parser does: these are the arguments that it cannot check.
+/// Refuses a command line in the way of the parser, for what the parser cannot check.
 fn refuse(reason: &str) -> ! {
     crate::refuse(&Cli::command().error(ErrorKind::MissingRequiredArgument, format!("{reason}\n")))
 }
 
-/// Returns the jobs that a verb is about, each once: those that are named, as they are, or those that are selected, the newest
+/// Returns the jobs that a verb is about, each once: the named ones in the given order, or the selected ones, newest
 /// first.
 ///
 /// # Errors
-/// If it is about none, and if no job at all is one of those that are selected: a label may be misspelt.
+/// If no jobs are named or selected, or if no job of any status matches the selection: a label may be misspelt.
 pub(super) async fn asked(
     jobs: &JobManager,
     settings: &Settings,
@@ -107,7 +107,7 @@ pub(super) async fn asked(
     match [is_named, selection.is_given(), *all].into_iter().filter(|is_said| *is_said).count() {
         0 => refuse("name a job, or select jobs, for example with `--label`, `--group` or `--all`"),
         1 => {}
-        _ => refuse("jobs are either named or selected, by what they have in common or with `--all`"),
+        _ => refuse("either name jobs, or select them with options such as `--label`, or use `--all`"),
     }
     if is_named {
         return Ok(find_all(jobs, references, failures).await);
@@ -134,10 +134,11 @@ pub(super) async fn asked(
     Ok(found.iter().filter(is_meant).map(|job| job.id).collect())
 }
 
-/// Returns the query for the jobs that are selected.
+/// Returns the query for a selection.
 ///
 /// # Errors
-/// If they are those of this conversation, and there is none, or of this directory, and that is gone.
+/// If jobs of this conversation are selected and there is none, or if the current directory is needed and no longer
+/// exists.
 pub(crate) fn query(selection: &Selection, settings: &Settings) -> Result<Query> {
     let Selection { label, group, status, filters: Rare(filters) } = selection.clone();
     let caller = match filters.mine {

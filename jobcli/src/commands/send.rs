@@ -16,26 +16,26 @@ use super::select::find;
 use super::{Result, tell};
 use crate::cli::{Piece, Send, Typed};
 
-/// What has been quiet for so long has given its answer.
+/// A job that has been quiet for this long has finished its answer.
 const QUIET: Duration = Duration::from_millis(200);
-/// How long an answer may take unless something else is said.
+/// How long to wait for an answer by default.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How much of standard input is sent at a time.
+/// How many bytes of standard input are sent at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// What is printed as JSON.
+/// The JSON output.
 #[derive(Debug, Serialize)]
 struct Report {
     job_id: JobId,
     /// How many bytes the job took.
     sent_bytes: usize,
-    /// Whether that is all there was.
+    /// Whether the job took everything.
     complete: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<OutputShape>,
 }
 
-/// What was taken so far, and from where on an answer is read.
+/// What the job has taken so far, and the cursor from which its answer is read.
 struct Progress {
     bytes: usize,
     refused: bool,
@@ -52,7 +52,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Send) -> Result {
     let mut progress = Progress { bytes: 0, refused: false, cursor: None };
     let mut message = Message::default();
     for (index, piece) in pieces.iter().enumerate() {
-        // Keys that follow say themselves whether there is to be an Enter.
+        // If keys follow, they decide whether there is an Enter.
         let is_line = index + 1 == pieces.len() && !arguments.raw;
         let text = match piece {
             Piece::Key(key) => {
@@ -76,7 +76,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Send) -> Result {
     report(jobs, id, &arguments, &progress).await
 }
 
-/// As [`run()`], and prints the answer.
+/// Like [`run()`], and prints the answer.
 pub(super) async fn interact(jobs: &JobManager, mut arguments: Send) -> Result {
     arguments.wait.get_or_insert(ANSWER);
     run(jobs, arguments).await
@@ -84,7 +84,7 @@ pub(super) async fn interact(jobs: &JobManager, mut arguments: Send) -> Result {
 
 impl Progress {
     async fn send(&mut self, jobs: &JobManager, id: JobId, message: &Message, patience: Duration) -> Result<()> {
-        // An end alone needs nothing before it.
+        // The end of input alone needs no message.
         if self.refused || message.is_empty() {
             return Ok(());
         }
@@ -96,7 +96,7 @@ impl Progress {
     }
 }
 
-/// Sends what comes from standard input, until its end or until the job takes no more.
+/// Sends standard input until its end, or until the job takes no more.
 async fn send_stdin(
     jobs: &JobManager,
     id: JobId,
@@ -106,7 +106,7 @@ async fn send_stdin(
 ) -> Result<()> {
     let mut chunk = vec![0; CHUNK];
     let mut is_begun_line = false;
-    // Whoever writes here may be slow: nothing more is read that nobody would take.
+    // Nothing is read that the job would not take: the writer may be slow.
     while !progress.refused {
         let count = std::io::stdin().read(&mut chunk)?;
         if count == 0 {
@@ -147,7 +147,7 @@ async fn report(jobs: &JobManager, id: JobId, arguments: &Send, progress: &Progr
     }
     if progress.refused {
         tell(&format!(
-            "job {} took only {}: it is not reading now; send the rest later",
+            "job {} took only {}: it is not reading its input now; send the rest later",
             id.short(),
             counted(progress.bytes, "byte", "bytes")
         ));
@@ -156,13 +156,13 @@ async fn report(jobs: &JobManager, id: JobId, arguments: &Send, progress: &Progr
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns what a text means in which a backslash stands before a name.
+/// Replaces the escapes in a text.
 fn unescaped(text: &str) -> std::result::Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('\\') {
         bytes.extend_from_slice(before.as_bytes());
-        let wrong = || format!("`\\{}` in the input stands for nothing; write `\\\\` for a backslash", first(after));
+        let wrong = || format!("`\\{}` in the input is not an escape; write `\\\\` for a backslash", first(after));
         let mut characters = after.chars();
         match characters.next().ok_or_else(wrong)? {
             'n' => bytes.push(b'\n'),
@@ -192,7 +192,7 @@ fn unescaped(text: &str) -> std::result::Result<Vec<u8>, String> {
 }
 
 fn hexadecimal(digits: &str) -> Option<u32> {
-    // A sign would be taken for part of a number.
+    // `from_str_radix` accepts a sign.
     digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_stand_for_what_they_mean() {
+    fn escapes_are_replaced() {
         for (text, expected) in [
             (r"print('Hi')\n", "print('Hi')\n"),
             (r"a\tb\\n\x1b[A\u00e9\e\0\'", "a\tb\\n\x1b[A\u{e9}\x1b\0'"),

@@ -1,4 +1,4 @@
-//! Output of several jobs at once: each line with the name of its job before it, and none torn by another.
+//! Output of several jobs at once: each line is prefixed with the name of its job, and lines are never mixed.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -17,13 +17,13 @@ use super::reading::{OfRun, What, tell_cut, tell_fewer, view};
 use super::{Result, unless_interrupted};
 use crate::terminal::Harmless;
 
-/// How many parts of outputs may wait to be printed: readers that are faster than the printer wait.
+/// How many parts may wait to be printed. Readers that are faster than the printer wait.
 const PARTS: usize = 16;
-/// The colours of jobs, in turn.
+/// The colours given to jobs in turn.
 const COLOURS: [AnsiColor; 6] =
     [AnsiColor::Cyan, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Magenta, AnsiColor::Blue, AnsiColor::Red];
 
-/// Prints the output of several jobs, one after the other, or as it comes if they are followed.
+/// Prints the output of several jobs, one after the other, or as it arrives if they are followed.
 pub(super) async fn print(jobs: &JobManager, ids: &[JobId], what: &What<'_>, failures: &mut Failures) -> Result {
     let mut found = Vec::with_capacity(ids.len());
     for id in ids {
@@ -84,17 +84,17 @@ async fn print_as_it_comes(
     printer.finish()
 }
 
-/// What a reader sends: its place, and a part of what there is to print.
+/// A message from a reader: its place, and a part of the text to print.
 type Part = (usize, Result<Vec<u8>>);
 
-/// Reads what is to be printed of a job.
+/// Reads the output of a job for printing.
 struct Reader {
     jobs: JobManager,
     place: usize,
     job: Job,
     query: OutputQuery,
     view: View,
-    /// The run of an agent that the job is, and what is to be printed of it.
+    /// The agent run, if the job is one, and what to print of it.
     run: Option<(AgentRun, OfRun)>,
     follows: bool,
 }
@@ -102,13 +102,13 @@ struct Reader {
 impl Reader {
     fn new(jobs: &JobManager, place: usize, job: Job, what: &What<'_>) -> Self {
         let mut view = view(what.show, &job);
-        // A line that redraws itself would redraw the name before it.
+        // A line that redraws itself would overwrite the name before it.
         view.clean |= !what.show.raw && io::stdout().is_terminal();
         let (query, run) = (what.query(), what.of_run(&job));
         Self { jobs: jobs.clone(), place, job, query, view, run, follows: what.show.follow }
     }
 
-    /// Reads all that there is. A failure is sent as the last part.
+    /// Reads and sends everything. A failure is sent as the last part.
     async fn read(self, parts: Sender<Part>) {
         if let Err(failure) = self.send_all(&parts).await {
             let _ = parts.send((self.place, Err(failure))).await;
@@ -155,18 +155,18 @@ impl Reader {
 
     async fn send(&self, parts: &Sender<Part>, text: Vec<u8>) {
         if !text.is_empty() {
-            // Nobody takes it if nothing can be printed any more.
+            // There is no receiver once printing has failed.
             let _ = parts.send((self.place, Ok(text))).await;
         }
     }
 }
 
-/// Prints lines with the names of their jobs.
+/// Prints lines prefixed with the names of their jobs.
 struct Printer {
-    /// What stands before a line of each job.
+    /// The prefix for the lines of each job.
     prefixes: Vec<String>,
     is_raw: bool,
-    /// The job whose line is not at its end.
+    /// The job whose line is incomplete.
     open: Option<usize>,
 }
 
@@ -178,7 +178,7 @@ impl Printer {
         Self { prefixes, is_raw: is_raw || !stdout.is_terminal(), open: None }
     }
 
-    /// Prints lines of a job, or a part of one. What another left open is ended first.
+    /// Prints lines, or a part of a line, of a job. An incomplete line of another job is ended first.
     fn print(&mut self, place: usize, text: &[u8]) -> Result<()> {
         let mut out = Vec::with_capacity(text.len() + text.len() / 4);
         for line in text.split_inclusive(|byte| *byte == b'\n') {
@@ -212,7 +212,7 @@ impl Printer {
     }
 }
 
-/// Returns what stands before the lines of each job: its name, or its id, in a column.
+/// Returns the prefix for the lines of each job: its name or id, padded to a column.
 fn prefixes(jobs: &[Job], has_colours: bool) -> Vec<String> {
     let name = |job: &Job| job.spec.name.as_ref().map(ToString::to_string);
     let names = jobs.iter().map(|job| match name(job) {

@@ -20,7 +20,7 @@ use super::{Result, ending};
 use crate::cli::Show;
 use crate::ui;
 
-/// How much of the output is shown.
+/// How many lines of the output are shown.
 const LAST_LINES: u64 = 5;
 const WIDEST: usize = 200;
 
@@ -64,7 +64,7 @@ async fn show(jobs: &JobManager, id: JobId, json: bool, is_first: bool) -> Resul
     Ok(())
 }
 
-/// Returns how the job ended or what it is doing, in one sentence.
+/// Returns a sentence on how the job ended, or on its current state.
 fn headline(job: &Job, shape: &JobShape, now: Timestamp) -> String {
     if let Some(ended) = ending::of(job) {
         return ended;
@@ -81,7 +81,7 @@ fn headline(job: &Job, shape: &JobShape, now: Timestamp) -> String {
     format!("{label} has been {}{time}", shape.status)
 }
 
-/// Returns the last lines that the job has written, cleaned. Of an agent, its answer is shown.
+/// Returns the last lines of the output, cleaned; none for an agent run, whose answer is shown instead.
 async fn last_lines(jobs: &JobManager, job: &Job) -> Result<Vec<String>> {
     if job.output.bytes == 0 || job.is_agent_run() {
         return Ok(Vec::new());
@@ -127,7 +127,7 @@ fn describe(out: &mut impl Write, job: &Job, shape: &JobShape, now: Timestamp) -
         line(out, "message", message)?;
     }
     if shape.supervised == Some(false) {
-        line(out, "supervisor", "lost, and none can be put in charge from here")?;
+        line(out, "supervisor", "lost, and it cannot be replaced from here")?;
     }
     let kind = if matches!(job.spec.command, Command::Shell(_)) { "shell line" } else { "command" };
     line(out, kind, shape.command_line())?;
@@ -266,7 +266,7 @@ fn describe_spec(out: &mut impl Write, job: &Job) -> io::Result<()> {
         line(out, "reads", path.display())?;
     }
     if spec.stdin == Stdin::Given {
-        line(out, "reads", "what it was given")?;
+        line(out, "reads", "the input it was given")?;
     }
     if let Some(signal) = spec.stop_signal {
         line(out, "stop signal", signal)?;
@@ -278,7 +278,7 @@ fn describe_spec(out: &mut impl Write, job: &Job) -> io::Result<()> {
         line(out, "timeout", humantime::format_duration(timeout))?;
     }
     if let Some(stall) = spec.stall() {
-        let stop = if spec.stall_stop { ", and is stopped then" } else { "" };
+        let stop = if spec.stall_stop { ", and is then stopped" } else { "" };
         line(out, "stalled", format_args!("when it has done nothing for {}{stop}", humantime::format_duration(stall)))?;
     }
     if let Some(restart) = &spec.restart {
@@ -304,7 +304,7 @@ fn describe_spec(out: &mut impl Write, job: &Job) -> io::Result<()> {
         line(out, "to run at end", if on_end.trim().is_empty() { "nothing" } else { on_end })?;
     }
     if spec.stragglers == Stragglers::Leave {
-        line(out, "left alone", "what is left when the main process ends")?;
+        line(out, "left alone", "processes that outlive the main process")?;
     }
     Ok(())
 }

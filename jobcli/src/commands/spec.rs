@@ -1,4 +1,4 @@
-//! A job described in JSON: the flags of `run` under their names, for programs that have no shell words to quote.
+//! A job described in JSON: the options of `run` as fields, for programs that would have to quote shell words.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,7 +20,7 @@ use serde::Deserialize;
 use super::Result;
 use crate::cli::{Run, StdinFrom, Terminal, parse_stdin, parse_terminal};
 
-/// What a spec may say. `docs/cli.md` has the list.
+/// The fields of a spec. `docs/cli.md` lists them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Spec {
@@ -112,7 +112,7 @@ impl Conditions {
     }
 }
 
-/// A line for a shell, or a program and its arguments.
+/// A shell line, or a program and its arguments.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Command {
@@ -120,7 +120,7 @@ enum Command {
     Words(Vec<String>),
 }
 
-/// Whether there is to be a terminal, or its size as text, such as `120x40`.
+/// Whether to use a terminal, or its size as text, such as `120x40`.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Tty {
@@ -164,8 +164,8 @@ impl Size {
     }
 }
 
-/// Reads the spec that `run` was given, from a file or, as `-`, from standard input, and adds it to the flags, which come
-/// first. Returns whether the command is a program and its arguments.
+/// Reads a spec from a file, or from standard input if the path is `-`, and adds it to the options, which take
+/// precedence. Returns whether the command is a program and its arguments.
 pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
     let text = read(path)?;
     let place = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
@@ -177,12 +177,12 @@ pub(super) fn add(arguments: &mut Run, path: &Path) -> Result<bool> {
     let spec: Spec = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     let is_argv = add_spec(arguments, spec, &wrong)?;
     if path == Path::new("-") && arguments.stdin == Some(StdinFrom::Given) {
-        return Err(wrong("stdin: the spec itself came from there; name a file".to_owned()));
+        return Err(wrong("stdin: it is already used for the spec; name a file".to_owned()));
     }
     Ok(is_argv)
 }
 
-/// Adds a spec that was found in such a place.
+/// Adds a spec to the options. `place` names its source in errors.
 pub(super) fn add_json(arguments: &mut Run, spec: serde_json::Value, place: &str) -> Result<bool> {
     let wrong = |reason: String| Failure::new(codes::USAGE, format!("{place}: {reason}"));
     let spec: Spec = serde_json::from_value(spec).map_err(|error| wrong(error.to_string()))?;
@@ -220,7 +220,7 @@ fn add_spec(arguments: &mut Run, spec: Spec, wrong: &dyn Fn(String) -> Failure) 
     let queueing = &mut arguments.queueing.0;
     queueing.priority = queueing.priority.or(spec.priority);
     queueing.slots = queueing.slots.or(spec.slots);
-    // Of the same name, the last counts.
+    // If a name is given twice, the last value wins.
     queueing.resource.splice(..0, spec.resources);
     queueing.after.extend(spec.after);
     queueing.after_ok.extend(spec.after_ok);
@@ -239,7 +239,7 @@ fn add_spec(arguments: &mut Run, spec: Spec, wrong: &dyn Fn(String) -> Failure) 
     let every = time("every", spec.every)?;
     if queueing.every.is_none() && queueing.cron.is_none() {
         if every.is_some() && spec.cron.is_some() {
-            return Err(wrong("every: it goes without `cron`".to_owned()));
+            return Err(wrong("every: it cannot be combined with `cron`".to_owned()));
         }
         (queueing.every, queueing.cron) = (every, spec.cron);
     }
@@ -285,7 +285,7 @@ fn add_spec(arguments: &mut Run, spec: Spec, wrong: &dyn Fn(String) -> Failure) 
     lifetime.with_pid = lifetime.with_pid.or(spec.with_pid);
     lifetime.lease = lifetime.lease.or(time("lease", spec.lease)?);
     arguments.on_end = arguments.on_end.take().or(spec.on_end);
-    // Of the same name, the last counts.
+    // If a name is given twice, the last value wins.
     let variables = spec.env.into_iter().map(|(name, value)| OsString::from(format!("{name}={value}")));
     arguments.env.splice(..0, variables);
     arguments.label.splice(..0, spec.labels);

@@ -18,7 +18,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: StatusOf) -> Result {
         print_json(&jobs.report(&job).await?)?;
     } else {
         writeln!(std::io::stdout(), "{}", job.status())?;
-        // Beside the one word that scripts want.
+        // On standard error, since scripts expect a single word.
         if let Some(queued) = jobs.why_queued(&job).await? {
             tell(&format!("queued: {queued}"));
         }

@@ -8,7 +8,7 @@ use jobcore::{Job, JobManager, Query, Status};
 use super::Result;
 use crate::cli::Statusline;
 
-/// How many failed jobs are looked at, the newest.
+/// How many failed jobs are read, newest first.
 const LOOKED_AT: usize = 100;
 
 pub(super) async fn run(jobs: &JobManager, arguments: Statusline) -> Result {

@@ -17,21 +17,21 @@ use super::{Result, ending, run, spec, tell, unless_interrupted};
 use crate::cli::{Down, Run, Up};
 use crate::project::Project;
 
-/// The label of what `up` started. Its value changes with what the file says of the job.
+/// The label of jobs started by `up`. Its value changes with the definition of the job in the file.
 const LABEL: &str = "up";
 
-/// Starts the jobs of a project that do not run, and those anew that were changed.
+/// Starts the jobs of a project that are not running, and restarts those whose definition has changed.
 pub(super) async fn up(jobs: &JobManager, settings: &Settings, arguments: Up) -> Result {
     let directory = current_dir()?;
     let project = open(arguments.file, &directory)?;
     for left_out in &project.left_out {
-        tell(&format!("{}: {left_out} is left out", project.path.display()));
+        tell(&format!("{}: {left_out} is ignored", project.path.display()));
     }
     let top = project_of(&project.directory);
     let mut ids: BTreeMap<Name, JobId> = BTreeMap::new();
     for name in project.in_order(&arguments.names)? {
         let given = project.spec(name, |first| ids.get(first).map(ToString::to_string));
-        // Not with the ids of others, which are new each time.
+        // Without the ids of other jobs, which differ each time.
         let definition = digest(&project.spec(name, |first| Some(first.to_string())));
         let before = running(jobs, name, &top).await?;
         if let Some(job) = &before {
@@ -52,13 +52,13 @@ pub(super) async fn up(jobs: &JobManager, settings: &Settings, arguments: Up) ->
     }
     if arguments.names.is_empty() {
         for job in of_project(jobs, top).await?.iter().filter(|job| !ids.values().any(|id| *id == job.id)) {
-            tell(&format!("{} is not in {} any more; `jobcli down` stops it", job.label(), project.path.display()));
+            tell(&format!("{} is no longer in {}; `jobcli down` stops it", job.label(), project.path.display()));
         }
     }
     if arguments.wait { become_ready(jobs, &ids).await } else { Ok(ExitCode::SUCCESS) }
 }
 
-/// Stops what `up` started: what was started last comes first.
+/// Stops what `up` started, the most recent first.
 pub(super) async fn down(jobs: &JobManager, arguments: Down) -> Result {
     let top = match arguments.file {
         Some(file) => project_of(&open(Some(file), &current_dir()?)?.directory),
@@ -70,7 +70,7 @@ pub(super) async fn down(jobs: &JobManager, arguments: Down) -> Result {
     {
         return Err(Failure::new(
             codes::NO_SUCH_JOB,
-            format!("`{unknown}` does not run, or was not started by `jobcli up`"),
+            format!("`{unknown}` is not running, or was not started by `jobcli up`"),
         ));
     }
     running.retain(|job| {
@@ -79,7 +79,7 @@ pub(super) async fn down(jobs: &JobManager, arguments: Down) -> Result {
     if running.is_empty() {
         tell("nothing is running that `jobcli up` started");
     }
-    // As they are listed: the newest first.
+    // In the order of the list: newest first.
     for job in running {
         report(&stop(jobs, job.id).await?, "stopped")?;
     }
@@ -91,7 +91,7 @@ fn open(file: Option<PathBuf>, directory: &Path) -> Result<Project> {
     Project::open(file.as_deref(), directory, &project_of(directory))
 }
 
-/// Returns what is submitted for a job of a file.
+/// Returns the spec to submit for a job of a file.
 async fn submission(
     jobs: &JobManager,
     settings: &Settings,
@@ -107,7 +107,7 @@ async fn submission(
     run::prepared(jobs, settings, run, is_argv).await
 }
 
-/// Returns the job of this name that is not over.
+/// Returns the unfinished job with this name.
 async fn running(jobs: &JobManager, name: &Name, project: &Path) -> Result<Option<Job>> {
     let Some(id) = jobs.store().named(name, Some(project)).await? else { return Ok(None) };
     Ok(Some(jobs.job(id).await?).filter(|job| !job.status().is_final()))
@@ -131,7 +131,7 @@ async fn stop(jobs: &JobManager, id: JobId) -> Result<Job> {
     }
 }
 
-/// Waits until all jobs are ready that say when they are.
+/// Waits until all jobs with `ready` are ready.
 async fn become_ready(jobs: &JobManager, ids: &BTreeMap<Name, JobId>) -> Result {
     let mut waiting = Vec::new();
     for id in ids.values() {
@@ -144,7 +144,8 @@ async fn become_ready(jobs: &JobManager, ids: &BTreeMap<Name, JobId>) -> Result 
     }
     let options = WaitOptions::default().with_until(Until::Ready);
     let ready = async { Ok(jobs.wait_until(&waiting, &options).await?) };
-    let waited = match unless_interrupted("they", ready).await? {
+    let references = waiting.iter().map(|id| id.short()).collect::<Vec<_>>().join(" ");
+    let waited = match unless_interrupted(&references, ready).await? {
         Ok(waited) => waited,
         Err(code) => return Ok(code),
     };
@@ -164,7 +165,7 @@ fn not_of_up(job: &Job) -> Failure {
     Failure::new(codes::REFUSED, message).with_hint(format!("stop it first: `jobcli kill {}`", job.id.short()))
 }
 
-/// Returns a text that is another when what is to be run is another.
+/// Returns a digest that changes with the spec.
 fn digest(spec: &Map<String, Value>) -> String {
     let text = Value::Object(spec.clone()).to_string();
     Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).simple().to_string()[..12].to_owned()

@@ -1,4 +1,4 @@
-//! What runs of agents cost, summed up.
+//! The total cost of agent runs.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -24,7 +24,7 @@ struct Row {
     cost_usd: Option<f64>,
     #[serde(flatten)]
     tokens: Tokens,
-    /// Whether it may have been more.
+    /// Whether the cost may be higher.
     at_least: bool,
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Usage) -> Result {
     }
     let mut out = std::io::stdout().lock();
     let rows = rows.into_iter().chain([Row { of: "TOTAL".to_owned(), ..total }]);
-    // A label may be of any length, and on a terminal there has to be room for the figures.
+    // A label can have any length, and on a terminal the figures must fit.
     let room = ui::stdout_width().map_or(usize::MAX, |width| width / 3);
     let shown = |text: &str| fit(text, room);
     let rows: Vec<_> = rows.map(|row| Row { of: shown(&row.of), ..row }).collect();

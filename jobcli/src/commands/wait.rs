@@ -15,7 +15,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait)
     let mut failures = Failures::default();
     let ids = there(jobs, wanted(jobs, settings, &arguments, &mut failures).await?, &mut failures).await;
     if arguments.cursor.is_some() && ids.len() > 1 {
-        return Err(Failure::new(codes::USAGE, "a cursor is of one job; wait for one job"));
+        return Err(Failure::new(codes::USAGE, "a cursor belongs to one job; wait for one job"));
     }
     if ids.is_empty() && failures.code().is_some() {
         return Ok(ExitCode::from(codes::OWN_FAILURE));
@@ -23,7 +23,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait)
     process::raise_open_files();
     let until = arguments.until.clone().unwrap_or_default();
     let notice = ending::Notice::new(arguments.notify, settings);
-    // What an agent came to is told with its answer.
+    // The end of an agent run is reported with its answer.
     let tells_ends = until.is_exit() && !arguments.quiet && !arguments.json;
     let options = WaitOptions::default()
         .with_what(if arguments.any { WaitFor::Any } else { WaitFor::All })
@@ -63,7 +63,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait)
     Ok(failures.code().map_or(ExitCode::from(code), |_| ExitCode::from(codes::OWN_FAILURE)))
 }
 
-/// Returns the jobs that are to be waited for.
+/// Returns the jobs to wait for.
 async fn wanted(
     jobs: &JobManager,
     settings: &Settings,
@@ -71,7 +71,7 @@ async fn wanted(
     failures: &mut Failures,
 ) -> Result<Vec<JobId>> {
     let selection = &arguments.selection;
-    // It also says that one of the jobs that are named or selected is not enough.
+    // With named or selected jobs, `--all` only means that one of them is not enough.
     let all = arguments.all && arguments.ids.is_empty() && !selection.is_given();
     let wanted = Asked { references: &arguments.ids, selection, all, which: Which::Unfinished };
     let ids = asked(jobs, settings, &wanted, failures).await?;
@@ -82,7 +82,7 @@ async fn wanted(
     Ok(ids)
 }
 
-/// Returns those of the jobs that are there and can be read, so that one that cannot be waited for holds up no other.
+/// Returns the jobs that exist and can be read, so that others do not keep the wait from starting.
 async fn there(jobs: &JobManager, ids: Vec<JobId>, failures: &mut Failures) -> Vec<JobId> {
     let mut there = Vec::with_capacity(ids.len());
     for id in ids {
@@ -100,7 +100,7 @@ async fn ended(jobs: &JobManager, waited: &Waited, arguments: &Wait) -> Result<u
         Some(first) => vec![&waited.jobs[first]],
         None => waited.jobs.iter().filter(|job| job.status().is_final()).collect(),
     };
-    // A person who sees both streams has been told more than this.
+    // On a terminal that shows both streams, standard error has already reported more.
     let is_told = !arguments.quiet && std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
     if !arguments.json && !is_told {
         for job in &ended {
@@ -120,7 +120,7 @@ async fn ended(jobs: &JobManager, waited: &Waited, arguments: &Wait) -> Result<u
     Ok(first)
 }
 
-/// Tells how far jobs have come.
+/// Reports which jobs have met the condition.
 fn reached(waited: &Waited, arguments: &Wait) -> Result<u8> {
     let until = arguments.until.as_ref().map(ToString::to_string).unwrap_or_default();
     for (job, reached) in waited.jobs.iter().zip(&waited.reached) {
@@ -131,9 +131,9 @@ fn reached(waited: &Waited, arguments: &Wait) -> Result<u8> {
         }
         let note = reached.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
         if !reached.met && status.is_final() && !job.has_living_stragglers() {
-            tell(&format!("job {id} is {status}, and `{until}` never came{note}"));
+            tell(&format!("job {id} is {status}: `{until}` can no longer be met{note}"));
         } else if !reached.met && waited.timed_out {
-            tell(&format!("the time is up for job {id}, which is {status}, and `{until}` has not come{note}"));
+            tell(&format!("timed out: job {id} is {status}, and `{until}` has not been met{note}"));
         }
     }
     Ok(match waited.reason() {

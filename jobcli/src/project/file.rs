@@ -1,4 +1,4 @@
-//! Which file says it, and in which order its jobs are started.
+//! Finding and reading the file, and the order in which its jobs are started.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use super::jobs::Jobs;
 use super::{own, pitchfork, process_compose, procfile};
 
 type Result<T> = std::result::Result<T, Failure>;
-/// Reads a file of one format, and takes note of what is left out.
+/// Reads a file of one format, and notes what it ignores.
 type Reader = fn(&str, &mut Vec<String>) -> std::result::Result<Jobs, String>;
 
-/// The files that are looked for, in this order, and how each is read.
+/// The files that are searched for, in this order, with their readers.
 const FILES: [(&str, Reader); 7] = [
     ("jobs.toml", own::toml),
     ("jobs.json", own::json),
@@ -25,25 +25,25 @@ const FILES: [(&str, Reader); 7] = [
     ("Procfile", procfile::read),
 ];
 
-/// The fields of `run --spec` that name jobs which come first.
+/// The fields of `run --spec` that name jobs to start first.
 const AFTER: [&str; 4] = ["after", "after_ok", "after_failed", "after_ready"];
-/// The field that only such files have: jobs that are started first, and waited for until they are ready if they say when they are.
+/// A field that only project files have: jobs to start first. A job waits until they are ready, if they have `ready`.
 const NEEDS: &str = "needs";
 
 /// The jobs of a project.
 pub(crate) struct Project {
     /// The file.
     pub(crate) path: PathBuf,
-    /// Where the jobs run unless they say where.
+    /// The directory of jobs without `cwd`.
     pub(crate) directory: PathBuf,
-    /// What `run --spec` takes for each, without its name.
+    /// The spec of each job, as for `run --spec`, without its name.
     pub(crate) jobs: BTreeMap<Name, Map<String, Value>>,
-    /// What the file says and is left out.
+    /// What the file contains but is ignored.
     pub(crate) left_out: Vec<String>,
 }
 
 impl Project {
-    /// Reads a file, or the one that is found in a directory or above it, up to `top`.
+    /// Reads the given file, or the first one found in `directory` or above it, up to `top`.
     pub(crate) fn open(file: Option<&Path>, directory: &Path, top: &Path) -> Result<Self> {
         let (path, reader) = match file {
             Some(file) => (directory.join(file), reader_of(file)),
@@ -57,7 +57,7 @@ impl Project {
             jobs.insert(name.parse().map_err(|error| wrong(format!("{error}")))?, spec);
         }
         if jobs.is_empty() {
-            return Err(wrong("there are no jobs in it".to_owned()));
+            return Err(wrong("it defines no jobs".to_owned()));
         }
         let directory = path.parent().unwrap_or(directory).to_owned();
         let project = Self { path, directory, jobs, left_out };
@@ -65,14 +65,14 @@ impl Project {
         Ok(project)
     }
 
-    /// Refuses a job that needs one which is not there.
+    /// Refuses a job that needs one not in the file.
     fn check_needs(&self) -> Result<()> {
         for (name, spec) in &self.jobs {
             let needs = spec.get(NEEDS).map(|needs| needs.as_array().cloned().unwrap_or_else(|| vec![needs.clone()]));
             for need in needs.into_iter().flatten() {
                 let is_there = need.as_str().is_some_and(|need| self.jobs.keys().any(|name| name.as_str() == need));
                 if !is_there {
-                    let reason = format!("{}: `{name}` needs {need}, which is no job in it", self.path.display());
+                    let reason = format!("{}: `{name}` needs {need}, which is not a job in it", self.path.display());
                     return Err(Failure::new(codes::USAGE, reason));
                 }
             }
@@ -80,7 +80,8 @@ impl Project {
         Ok(())
     }
 
-    /// Returns what `run --spec` takes for a job. Jobs of the file that come first are in it by what `id_of` calls them.
+    /// Returns the spec of a job, as for `run --spec`. Jobs of the file that it refers to are replaced by their ids
+    /// from `id_of`.
     pub(crate) fn spec(&self, name: &Name, id_of: impl Fn(&Name) -> Option<String>) -> Map<String, Value> {
         let mut spec = self.jobs.get(name).cloned().unwrap_or_default();
         let needs = spec.remove(NEEDS);
@@ -103,7 +104,7 @@ impl Project {
         spec
     }
 
-    /// Returns the jobs of these names and those that come first for them, or all, each after those that come first for it.
+    /// Returns the named jobs, or all, and the jobs that they depend on, each after its dependencies.
     pub(crate) fn in_order(&self, names: &[Name]) -> Result<Vec<&Name>> {
         let mut order = Vec::new();
         let wanted: Vec<&Name> = if names.is_empty() { self.jobs.keys().collect() } else { names.iter().collect() };
@@ -111,7 +112,7 @@ impl Project {
             let (name, _) = self.jobs.get_key_value(name).ok_or_else(|| {
                 let known: Vec<_> = self.jobs.keys().map(Name::as_str).collect();
                 Failure::new(codes::USAGE, format!("there is no job `{name}` in {}", self.path.display()))
-                    .with_hint(format!("there are {}", known.join(", ")))
+                    .with_hint(format!("its jobs are {}", known.join(", ")))
             })?;
             self.visit(name, &mut order, &mut BTreeSet::new())?;
         }
@@ -134,7 +135,7 @@ impl Project {
         Ok(())
     }
 
-    /// Returns the jobs of the file that come first for a job.
+    /// Returns the dependencies of a job in the file.
     fn first_for<'p>(&'p self, name: &Name) -> impl Iterator<Item = &'p Name> {
         let spec = self.jobs.get(name);
         AFTER.into_iter().chain([NEEDS]).flat_map(move |field| {
@@ -158,11 +159,11 @@ fn found(directory: &Path, top: &Path) -> Result<(PathBuf, Reader)> {
         }
     }
     let names: Vec<_> = FILES.iter().map(|(name, _)| *name).collect();
-    Err(Failure::new(codes::USAGE, format!("there is no file with the jobs of {}", top.display()))
-        .with_hint(format!("name one with `--file`, or make one of {}", names.join(", "))))
+    Err(Failure::new(codes::USAGE, format!("no file defines jobs in {}", top.display()))
+        .with_hint(format!("name a file with `--file`, or create one of {}", names.join(", "))))
 }
 
-/// Returns how a file is read: by its name, or else by how that ends.
+/// Returns the reader of a file, by its name or else its extension.
 fn reader_of(file: &Path) -> Reader {
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let extension = file.extension().and_then(|extension| extension.to_str());
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_first_is_first() {
+    fn dependencies_come_first() {
         let project = project(
             "[jobs.api]\ncommand = 'a'\nafter_ready = ['db', 'cache']\n[jobs.cache]\ncommand = 'c'\nafter_ready = ['db']\n\
              [jobs.db]\ncommand = 'd'\n[jobs.web]\ncommand = 'w'\nafter = ['3f9a2c1b']\n",
@@ -203,13 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_is_refused() {
+    fn a_cycle_is_refused() {
         let ring = project("[jobs.a]\ncommand = 'a'\nafter = ['b']\n[jobs.b]\ncommand = 'b'\nafter_ok = ['a']\n");
         assert!(order(&ring, &[]).unwrap_err().contains("before itself"));
     }
 
     #[test]
-    fn the_nearest_file_counts_and_none_above_the_project() {
+    fn the_nearest_file_within_the_project_is_used() {
         let directory = tempfile::tempdir().unwrap();
         let (top, inner) = (directory.path().join("top"), directory.path().join("top/a/b"));
         std::fs::create_dir_all(&inner).unwrap();

@@ -1,13 +1,13 @@
-//! What is read of a file, whatever its format.
+//! The result of reading a file, for all formats.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// What `run --spec` takes for each job.
+/// The spec of each job, as for `run --spec`.
 pub(super) type Jobs = BTreeMap<String, Map<String, Value>>;
 
-/// Says of fields that are left out which these are.
+/// Notes fields that are ignored.
 pub(super) fn note_rest(left_out: &mut Vec<String>, place: &str, rest: &BTreeMap<String, Value>) {
     left_out.extend(rest.keys().map(|field| format!("{place}.{field}")));
 }

@@ -1,12 +1,12 @@
-//! The jobs of a project, as a file in it says: its servers, and what has to run before them.
+//! The jobs that a file of the project defines, such as its servers and what has to run before them.
 //!
-//! Each format is read into the same thing: for each job, what `run --spec` takes as JSON.
+//! All formats are read into the same form: for each job, the JSON that `run --spec` takes.
 
 // In the order in which to read them:
-// - `file.rs`: which file it is, and in which order its jobs are started
-// - `jobs.rs`: what is read of it
+// - `file.rs`: finding the file, and the order in which its jobs are started
+// - `jobs.rs`: the result of reading a file
 // - `own.rs`: `jobs.toml` and `jobs.json`
-// - `procfile.rs`, `pitchfork.rs`, `process_compose.rs`: files of other tools, as far as they say the same
+// - `procfile.rs`, `pitchfork.rs`, `process_compose.rs`: files of other tools, as far as they have the same meaning here
 
 mod file;
 mod jobs;

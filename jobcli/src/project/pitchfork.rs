@@ -1,4 +1,4 @@
-//! `pitchfork.toml`: <https://pitchfork.jdx.dev>, as far as it says how a job is run, when it is ready and what it waits for.
+//! `pitchfork.toml` (<https://pitchfork.jdx.dev>): how a job is run, when it is ready and what it waits for.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ impl Daemon {
             None => None,
             Some(Value::String(url)) => Some(url),
             Some(Value::Object(http)) => http.get("url").and_then(Value::as_str).map(str::to_owned),
-            Some(other) => return Err(format!("daemons.{name}.ready_http: `{other}` is no URL")),
+            Some(other) => return Err(format!("daemons.{name}.ready_http: `{other}` is not a URL")),
         };
         let conditions = [
             self.ready_port.map(|port| format!("port:{port}")),

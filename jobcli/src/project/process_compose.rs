@@ -1,5 +1,5 @@
-//! `process-compose.yaml`: <https://f1bonacc1.github.io/process-compose>, as far as it says how a process is run, when it is ready
-//! and what it waits for.
+//! `process-compose.yaml` (<https://f1bonacc1.github.io/process-compose>): how a process is run, when it is ready and
+//! what it waits for.
 
 use std::collections::BTreeMap;
 
@@ -203,7 +203,7 @@ processes:
 ";
 
     #[test]
-    fn what_means_the_same_is_taken_over_and_the_rest_is_named() {
+    fn supported_settings_are_converted_and_the_rest_is_reported() {
         let mut left_out = Vec::new();
         let jobs = read(FILE, &mut left_out).unwrap();
         assert_eq!(

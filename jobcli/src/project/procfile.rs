@@ -1,4 +1,4 @@
-//! `Procfile`: a name, a colon and a line for a shell. foreman(1) and Heroku read it.
+//! `Procfile`, as read by foreman(1) and Heroku: each line is a name, a colon and a shell line.
 
 use serde_json::Map;
 

@@ -1,4 +1,4 @@
-//! What is done to jobs, by the same calls as the verbs.
+//! Actions on jobs, by the same calls as the verbs.
 
 use jobcore::front::{Failure, Settings};
 use jobcore::input::Message;
@@ -11,7 +11,7 @@ use super::messages::{Action, Towards};
 use crate::commands::kill::stop_each;
 use crate::commands::{rerun, rm};
 
-/// Does something to jobs, and returns what there is to say about it, or why it could not be done to some of them.
+/// Carries out an action on jobs, and returns a message about the result, or why it failed for some of them.
 pub(super) async fn act(
     jobs: &JobManager,
     settings: &Settings,
@@ -31,7 +31,7 @@ pub(super) async fn act(
     summary(said)
 }
 
-/// Sums up what was said of several jobs: failures first.
+/// Sums up the results of several jobs. A failure takes precedence.
 fn summary(said: Vec<Result<String, String>>) -> Result<String, String> {
     let count = said.len();
     let (good, bad): (Vec<_>, Vec<_>) = said.into_iter().partition(Result::is_ok);
@@ -46,7 +46,7 @@ fn summary(said: Vec<Result<String, String>>) -> Result<String, String> {
 async fn to_one(jobs: &JobManager, settings: &Settings, action: &Action, id: JobId) -> Result<String, String> {
     let told = |job: &Job| format!("{}: {}", job.label(), job.status());
     let done = match action {
-        Action::Stop => unreachable!("all are stopped at once"),
+        Action::Stop => unreachable!("jobs are stopped together"),
         Action::Signal(signal) => match jobs.signal(id, *signal).await {
             Ok(()) => jobs.job(id).await.map(|job| format!("{}: sent {signal}", job.label())),
             Err(error) => Err(error),
@@ -73,7 +73,11 @@ async fn to_one(jobs: &JobManager, settings: &Settings, action: &Action, id: Job
         Action::Move(towards) => shift(jobs, id, *towards).await,
         Action::Send(line) => match jobs.send(id, &Message::line(line.as_str()), JobManager::PATIENCE).await {
             Ok(sent) if sent.refused > 0 => {
-                return Err(format!("job {} took only {} bytes: it is not reading now", id.short(), sent.bytes));
+                return Err(format!(
+                    "job {} took only {} bytes: it is not reading its input now",
+                    id.short(),
+                    sent.bytes
+                ));
             }
             Ok(sent) => Ok(format!("sent {}", counted(sent.bytes, "byte", "bytes"))),
             Err(error) => Err(error),
@@ -96,7 +100,7 @@ async fn rerun(jobs: &JobManager, settings: &Settings, id: JobId) -> Result<Stri
 }
 
 async fn remove(jobs: &JobManager, id: JobId) -> Result<String, Error> {
-    // What cannot be read has no name that could be told.
+    // A job that cannot be read has no label.
     let job = jobs.job(id).await.ok();
     jobs.remove(id).await?;
     let label = job.as_ref().map_or_else(|| id.short(), Job::label);
@@ -113,7 +117,7 @@ async fn shift(jobs: &JobManager, id: JobId, towards: Towards) -> Result<String,
         Towards::Later => waiting.get(place + 1).map(|slot| MoveTo::After(slot.id)),
     };
     let first_or_last = if towards == Towards::Earlier { MoveTo::First } else { MoveTo::Last };
-    // One that is not queued is refused by the call.
+    // The call refuses a job that is not queued.
     let job = jobs.move_to(id, place.and_then(beside).unwrap_or(first_or_last)).await?;
     let position = jobs.store().load().await?.waiting.iter().position(|slot| slot.id == id);
     let position =

@@ -1,16 +1,16 @@
-//! Where on the screen things are.
+//! The layout of the screen.
 
 use ratatui::layout::Rect;
 
-/// From how many columns on the output stands beside the jobs, and not below them.
+/// The width from which the output is beside the jobs instead of below them.
 const WIDE: u16 = 180;
-/// How many rows there are at least for jobs and output together.
+/// The least number of rows for showing both jobs and output.
 const FOR_BOTH: u16 = 12;
 
-/// Where on the screen things are.
+/// The layout of the screen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Areas {
-    /// What is known of the store.
+    /// The figures of the store.
     pub(super) header: Rect,
     /// The titles of the columns.
     pub(super) titles: Rect,
@@ -18,12 +18,12 @@ pub(super) struct Areas {
     /// The title of the output.
     pub(super) pane_title: Rect,
     pub(super) pane: Rect,
-    /// The keys, or what is asked and said.
+    /// The keys, a question or a message.
     pub(super) footer: Rect,
 }
 
 impl Areas {
-    /// Divides a screen.
+    /// Divides a screen into areas.
     pub(super) fn of(columns: u16, rows: u16, has_pane: bool) -> Self {
         let all = Rect::new(0, 0, columns, rows);
         let (header, rest) = top(all, 2);
@@ -46,13 +46,13 @@ impl Areas {
     }
 }
 
-/// Divides an area into its first rows and the others.
+/// Divides an area into its first rows and the rest.
 fn top(area: Rect, rows: u16) -> (Rect, Rect) {
     let height = rows.min(area.height);
     (Rect { height, ..area }, Rect { y: area.y + height, height: area.height - height, ..area })
 }
 
-/// Divides an area into its last rows and those before.
+/// Divides an area into its last rows and the rest, the rest first.
 fn bottom(area: Rect, rows: u16) -> (Rect, Rect) {
     let height = rows.min(area.height);
     let rest = area.height - height;

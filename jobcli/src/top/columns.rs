@@ -1,4 +1,4 @@
-//! The columns of the list: the more room there is, the more of them.
+//! The columns of the list: a wider screen shows more of them.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use super::row::JobRow;
 use super::theme::symbol;
 use crate::ui;
 
-/// How many blanks are between two columns.
+/// The number of blanks between two columns.
 const GAP: usize = 1;
-/// How wide commands are at least before another column gets room.
+/// The width that commands must have before another column is added.
 const COMMAND: usize = 24;
 
 /// What a column shows.
@@ -32,14 +32,14 @@ pub(super) enum Kind {
     Command,
 }
 
-/// A column, and how wide it is.
+/// A column and its width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Column {
     pub(super) kind: Kind,
     pub(super) width: usize,
 }
 
-/// Those that are always there, and those that there is room for only on wider screens, the most important first.
+/// The columns that are always shown, and those added on wider screens, the most important first.
 const ALWAYS: [(Kind, usize); 4] = [(Kind::Status, 12), (Kind::Id, 8), (Kind::Name, 12), (Kind::Time, 5)];
 const WITH_ROOM: [(Kind, usize); 7] = [
     (Kind::Exit, 7),
@@ -50,7 +50,7 @@ const WITH_ROOM: [(Kind, usize); 7] = [
     (Kind::Caller, 16),
     (Kind::Name, 24),
 ];
-/// In which order they stand.
+/// The order of the columns on the screen.
 const ORDER: [Kind; 11] = [
     Kind::Status,
     Kind::Id,
@@ -65,7 +65,7 @@ const ORDER: [Kind; 11] = [
     Kind::Command,
 ];
 
-/// Returns the columns that there is room for, without those in which no job has anything.
+/// Returns the columns that fit, without those that would be empty.
 pub(super) fn columns(room: usize, has_any: impl Fn(Kind) -> bool) -> Vec<Column> {
     let mut chosen: Vec<(Kind, usize)> = ALWAYS.to_vec();
     let taken = |chosen: &[(Kind, usize)]| chosen.iter().map(|(_, width)| width + GAP).sum::<usize>();
@@ -78,7 +78,7 @@ pub(super) fn columns(room: usize, has_any: impl Fn(Kind) -> bool) -> Vec<Column
         }
         chosen = more;
     }
-    // On a screen that is smaller than any, what comes first is what is most needed.
+    // On a very small screen, the first columns are the most important.
     while chosen.len() > 1 && taken(&chosen) + COMMAND / 2 > room {
         chosen.pop();
     }
@@ -107,7 +107,7 @@ impl Column {
         })
     }
 
-    /// Returns what it shows of a job, as wide as it is and with the gap after it.
+    /// Returns the cell of a job, as wide as the column and with the gap after it.
     pub(super) fn cell(self, row: &JobRow, now: Timestamp) -> String {
         let shape = &row.shape;
         self.aligned(&match self.kind {
@@ -140,7 +140,7 @@ impl Column {
     }
 }
 
-/// Returns how long a job ran, or has been running.
+/// Returns how long a job has been running, or ran.
 pub(super) fn time(row: &JobRow, now: Timestamp) -> Option<Duration> {
     match row.shape.started_at.filter(|_| row.moves()) {
         Some(started) => Some(Duration::try_from(now.duration_since(started)).unwrap_or_default()),
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_take_all_the_room_and_no_more() {
+    fn columns_take_exactly_the_available_width() {
         for room in 0..400 {
             let columns = columns(room, |_| true);
             let taken: usize = columns.iter().map(|column| column.width + GAP).sum::<usize>() - GAP;

@@ -1,4 +1,4 @@
-//! How it looks. What comes from elsewhere is drawn by [`put`] alone, in which nothing is obeyed by a terminal.
+//! Drawing. All foreign text is drawn by [`put`], which writes nothing that a terminal would obey.
 
 use jobcore::Status;
 use jobcore::front::text::{fit, width};
@@ -18,9 +18,9 @@ use super::row::Row;
 use super::state::{For, Mode, State};
 use super::theme::{Theme, symbol};
 
-/// Draws all that is shown.
+/// Draws the whole state.
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State, theme: Theme) {
-    // The terminal may have become another size by now, of which an event follows.
+    // The size of the terminal may have changed; the event for that follows.
     let areas = Areas::of(frame.area().width, frame.area().height, state.has_pane);
     let buffer = frame.buffer_mut();
     header(buffer, areas.header, state, theme);
@@ -38,7 +38,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, theme: Theme) {
     }
 }
 
-/// Draws a text from a column on, as far as there is room in the row, and returns the column after it.
+/// Draws a text from a column on, cut at the end of the row, and returns the column after it.
 fn put(buffer: &mut Buffer, row: Rect, x: u16, text: &str, style: Style) -> u16 {
     let room = usize::from(row.right().saturating_sub(x));
     if room == 0 || row.height == 0 {
@@ -117,7 +117,7 @@ fn list(buffer: &mut Buffer, titles: Rect, area: Rect, state: &State, theme: The
         Kind::Caller => seen().any(|row| row.shape.caller.is_some()),
         _ => true,
     };
-    // One column for marks.
+    // The first column is for marks.
     let columns = columns(usize::from(area.width).saturating_sub(1), has_any);
     let mut x = titles.x + 1;
     for column in &columns {
@@ -162,7 +162,7 @@ fn list(buffer: &mut Buffer, titles: Rect, area: Rect, state: &State, theme: The
         }
     }
     if state.is_listed && state.entries.is_empty() {
-        let why = if state.filter_text.is_empty() { "no jobs; `jobcli run` starts one" } else { "no job is like this" };
+        let why = if state.filter_text.is_empty() { "no jobs; `jobcli run` starts one" } else { "no job matches" };
         put(buffer, row(area, 0), area.x + 1, why, theme.faint());
     }
 }
@@ -203,7 +203,7 @@ fn pane(buffer: &mut Buffer, area: Rect, state: &State, theme: Theme) {
             Some(Stream::Stdout) => Style::new(),
             None => theme.attention(),
         };
-        // What goes on from above or from the left, where rows are not wrapped, says so.
+        // Without wrapping, `…` marks text that begins above or to the left.
         let x = if shown.is_torn && !pane.wraps { put(buffer, line, line.x, "…", theme.faint()) } else { line.x };
         put(buffer, line, x, shown.text, style);
         if shown.is_found {
@@ -221,7 +221,7 @@ fn pane(buffer: &mut Buffer, area: Rect, state: &State, theme: Theme) {
     }
 }
 
-/// Draws the last row, and returns where the cursor is if something is typed there.
+/// Draws the last row, and returns the position of the cursor if a line is being typed.
 fn footer(buffer: &mut Buffer, area: Rect, state: &State, theme: Theme) -> Option<Position> {
     match &state.mode {
         Mode::Confirm(action, ids) => {
@@ -249,7 +249,7 @@ fn footer(buffer: &mut Buffer, area: Rect, state: &State, theme: Theme) -> Optio
                 theme.title(),
             );
             let (before, after) = line.halves();
-            // What is typed can be seen, however long the line is.
+            // The end of the typed text stays visible, however long the line is.
             let room = usize::from(area.right().saturating_sub(x)).saturating_sub(2);
             let mut start = 0;
             while width(&before[start..]) > room {
@@ -276,7 +276,7 @@ fn footer(buffer: &mut Buffer, area: Rect, state: &State, theme: Theme) -> Optio
     }
 }
 
-/// Draws as many keys as there is room for.
+/// Draws as many keys as fit.
 fn keys(buffer: &mut Buffer, area: Rect, state: &State, theme: Theme) {
     let mut x = area.x + 1;
     if !state.marks.is_empty() {
@@ -304,7 +304,7 @@ fn help(buffer: &mut Buffer, area: Rect, first: u16, theme: Theme) {
     }
     let title = row(area, 0);
     buffer.set_style(title, theme.bar());
-    put(buffer, title, title.x, " Keys (any other key leaves this page)", theme.bar().add_modifier(Modifier::BOLD));
+    put(buffer, title, title.x, " Keys (any other key closes this page)", theme.bar().add_modifier(Modifier::BOLD));
     let rows = area.height.saturating_sub(1);
     let last = u16::try_from(BINDINGS.len()).unwrap_or(u16::MAX).saturating_sub(rows);
     let shown = BINDINGS.iter().skip(usize::from(first.min(last)));

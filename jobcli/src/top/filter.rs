@@ -1,4 +1,4 @@
-//! Which jobs are shown: what was asked for on the command line, and what is typed.
+//! Which jobs are shown: the selection on the command line, and the typed filter.
 
 use std::path::PathBuf;
 
@@ -8,16 +8,16 @@ use jobcore::{Job, Query, Status};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Filter {
     query: Query,
-    /// Each of them is in the name, the id, the command or a label; in lower case.
+    /// Words in lower case. Each must occur in the name, the id, the command or a label.
     words: Vec<String>,
 }
 
 impl Filter {
-    /// Shows the jobs of a query, of a project if one is given, of which this is true: words, and `status:`, `label:`, `group:`,
-    /// `name:` and `caller:` with a value.
+    /// Returns the filter for the jobs of a query, and of a project if one is given, that match a text: words, and
+    /// `status:`, `label:`, `group:`, `name:` and `caller:` with a value.
     ///
     /// # Errors
-    /// Says what cannot be understood.
+    /// Returns a message about the first word that is not understood.
     pub(super) fn new(base: &Query, project: Option<PathBuf>, text: &str) -> Result<Self, String> {
         let mut query = base.clone();
         if project.is_some() {
@@ -26,7 +26,7 @@ impl Filter {
         let mut words = Vec::new();
         for word in text.split_whitespace() {
             query = match word.split_once(':') {
-                // It is being typed.
+                // The value is still being typed.
                 Some(("status" | "label" | "group" | "name" | "caller", "")) => query,
                 Some(("status", status)) => {
                     let statuses = statuses(status)?;
@@ -50,7 +50,7 @@ impl Filter {
         Ok(Self { query, words })
     }
 
-    /// Returns what of it a store can find without opening jobs.
+    /// Returns the part of the filter that the store can apply.
     pub(super) fn query(&self) -> &Query {
         &self.query
     }
@@ -79,7 +79,7 @@ fn has(job: &Job, word: &str) -> bool {
         || job.spec.labels.iter().any(|(name, value)| contains(name) || contains(value))
 }
 
-/// Returns the statuses that begin so, or one of them, with commas between.
+/// Returns the statuses that begin with one of the comma-separated parts.
 fn statuses(text: &str) -> Result<Vec<Status>, String> {
     let parts: Vec<_> = text.split(',').filter(|part| !part.is_empty()).collect();
     let is_meant = |status: &Status| parts.iter().any(|part| status.as_str().starts_with(part));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn words_and_fields_are_all_true() {
+    fn all_words_and_fields_must_match() {
         for (text, expected) in [
             ("", true),
             ("NPM", true),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_index_knows_opens_no_job() {
+    fn a_filter_that_the_index_answers_opens_no_job() {
         let opens = |text: &str| Filter::new(&Query::default(), None, text).unwrap().opens_jobs();
         assert_eq!(["", "status:run", "x", "label:x", "group:x"].map(opens), [false, false, true, true, true]);
         assert!(Filter::new(&Query::default(), Some("/".into()), "").unwrap().opens_jobs());

@@ -1,30 +1,30 @@
-//! What is known of the store: how many jobs it has of each status, how busy it is, and how large.
+//! The figures of the store: its jobs by status, its load and its size.
 
 use std::collections::BTreeMap;
 
 use jobcore::front::process::load_average;
 use jobcore::{JobManager, Query, Result, Status};
 
-/// What is known of the store as a whole.
+/// The figures of the store.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Header {
-    /// How many jobs there are, by status.
+    /// The number of jobs by status.
     pub(super) counts: BTreeMap<Status, u64>,
-    /// How many slots are in use, and how many there are; 0 for no limit.
+    /// The slots in use, and their limit; 0 means no limit.
     pub(super) slots: (u64, u32),
     /// Whether the store is paused.
     pub(super) is_paused: bool,
-    /// How busy the machine is, if that is known.
+    /// The load average of the machine, if known.
     pub(super) load: Option<f32>,
-    /// How much the ended jobs take, about.
+    /// Roughly how many bytes the ended jobs take.
     pub(super) bytes: u64,
 }
 
 impl Header {
-    /// Looks at the store.
+    /// Reads the figures.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If the store cannot be read.
     pub(super) async fn look(jobs: &JobManager) -> Result<Self> {
         let load = jobs.store().load().await?;
         let in_use = load.running.iter().filter(|slot| !slot.lent).map(|slot| u64::from(slot.weight)).sum();

@@ -1,4 +1,4 @@
-//! The keys: one table, from which they are understood, shown at the bottom and explained in the help.
+//! The keys: one table for input, the bottom row and the help.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -47,12 +47,12 @@ pub(super) enum Command {
     Quit,
 }
 
-/// Keys, and what they ask for.
+/// Keys, and their command.
 pub(super) struct Binding {
     keys: &'static [(KeyModifiers, KeyCode)],
-    /// How they are written.
+    /// How the keys are written.
     pub(super) shown: &'static str,
-    /// What they do, in a word for the bottom; empty if they are not shown there.
+    /// What they do, in a word for the bottom row; empty if they are not shown there.
     pub(super) short: &'static str,
     /// What they do, for the help.
     pub(super) long: &'static str,
@@ -72,7 +72,7 @@ const fn control(c: char) -> (KeyModifiers, KeyCode) {
 
 macro_rules! bindings {
     ($($command:ident: [$($key:expr),+] $shown:literal, $short:literal, $long:literal;)+) => {
-        /// All of them, those that are used most first.
+        /// All keys, the most used first.
         pub(super) const BINDINGS: &[Binding] = &[
             $(Binding { keys: &[$($key),+], shown: $shown, short: $short, long: $long, command: Command::$command },)+
         ];
@@ -80,36 +80,36 @@ macro_rules! bindings {
 }
 
 bindings! {
-    Quit: [key('q'), control('c')] "q", "quit", "Leave the view; no job ends with it";
+    Quit: [key('q'), control('c')] "q", "quit", "Quit; no job ends with it";
     Help: [key('?'), (NONE, KeyCode::F(1))] "?", "help", "Show or hide all keys";
     Filter: [key('/')] "/", "filter", "Filter the jobs; in the output, search it";
-    Stop: [key('x')] "x", "stop", "Stop the job, or those that are marked: all of their processes";
-    Focus: [(NONE, KeyCode::Tab), (KeyModifiers::SHIFT, KeyCode::BackTab)] "Tab", "output", "Go from the jobs to the output, and back";
-    Mark: [key(' ')] "Space", "mark", "Mark the job: what follows is done to all that are marked";
-    Rerun: [key('r')] "r", "rerun", "Run an ended job again, as a new one";
-    Remove: [key('d'), (NONE, KeyCode::Delete)] "d", "remove", "Remove an ended job, with its output";
-    Attach: [key('a')] "a", "attach", "Connect this terminal to that of the job; Ctrl-] comes back";
+    Stop: [key('x')] "x", "stop", "Stop the job, or the marked ones, with all of their processes";
+    Focus: [(NONE, KeyCode::Tab), (KeyModifiers::SHIFT, KeyCode::BackTab)] "Tab", "output", "Switch between the jobs and the output";
+    Mark: [key(' ')] "Space", "mark", "Mark the job; actions then apply to all marked jobs";
+    Rerun: [key('r')] "r", "rerun", "Run an ended job again, as a new job";
+    Remove: [key('d'), (NONE, KeyCode::Delete)] "d", "remove", "Remove an ended job and its output";
+    Attach: [key('a')] "a", "attach", "Connect this terminal to the job's; Ctrl-] detaches";
     Send: [key('i')] "i", "send", "Send a line to the job";
     Pause: [key('p')] "p", "pause", "Pause the job, or resume it";
     Signal: [key('s')] "s", "signal", "Send a signal to the job";
     Page: [key('v')] "v", "pager", "Show the output in $PAGER";
-    Tree: [key('t')] "t", "tree", "Show the jobs by group, and below each those that start after it, or as a list";
-    Project: [key('P')] "P", "project", "Show the jobs of this project, or of all";
-    Order: [key('o')] "o", "order", "Show what runs first, or the newest first";
+    Tree: [key('t')] "t", "tree", "Show the jobs as a tree by group and order of start, or as a list";
+    Project: [key('P')] "P", "project", "Show the jobs of this project, or all jobs";
+    Order: [key('o')] "o", "order", "Show running jobs first, or the newest first";
     Copy: [key('y')] "y", "copy id", "Copy the id to the clipboard, through the terminal";
     Hold: [key('h')] "h", "hold", "Keep a queued job from starting, or release it";
     Higher: [key('+'), key('=')] "+", "priority", "Raise the priority of a queued job";
     Lower: [key('-')] "-", "", "Lower the priority of a queued job";
     Earlier: [key('<')] "<", "move", "Move a queued job one place forward";
     Later: [key('>')] ">", "", "Move a queued job one place back";
-    Follow: [key('f')] "f", "follow", "Follow the output as it comes";
+    Follow: [key('f')] "f", "follow", "Follow the output as it arrives";
     Wrap: [key('w')] "w", "wrap", "Wrap long lines, or cut them";
     Stream: [key('S')] "S", "stream", "Show both streams, standard output or standard error";
     FindNext: [key('n')] "n", "", "Go to the next match in the output";
-    FindBefore: [key('N')] "N", "", "Go to the match before";
+    FindBefore: [key('N')] "N", "", "Go to the previous match";
     ShowOutput: [(NONE, KeyCode::Enter)] "Enter", "", "Show or hide the output";
-    MarkAll: [key('*')] "*", "", "Mark all jobs that are shown and have not ended";
-    Back: [(NONE, KeyCode::Esc)] "Esc", "", "Take back marks, the filter or the help";
+    MarkAll: [key('*')] "*", "", "Mark all unfinished jobs shown";
+    Back: [(NONE, KeyCode::Esc)] "Esc", "", "Clear the marks or the filter, or close the help";
     Up: [(NONE, KeyCode::Up), key('k')] "↑ k", "", "Go up";
     Down: [(NONE, KeyCode::Down), key('j')] "↓ j", "", "Go down";
     PageUp: [(NONE, KeyCode::PageUp), control('b')] "PgUp", "", "Go up by a page";
@@ -118,8 +118,8 @@ bindings! {
     Last: [(NONE, KeyCode::End), key('G')] "End G", "", "Go to the end";
     Left: [(NONE, KeyCode::Left)] "←", "", "Scroll the output to the left";
     Right: [(NONE, KeyCode::Right)] "→", "", "Scroll the output to the right";
-    Redraw: [control('l')] "Ctrl-L", "", "Draw all again";
-    Suspend: [control('z')] "Ctrl-Z", "", "Go back to the shell; `fg` comes back";
+    Redraw: [control('l')] "Ctrl-L", "", "Redraw the screen";
+    Suspend: [control('z')] "Ctrl-Z", "", "Suspend; `fg` in the shell continues";
 }
 
 /// Returns what a key asks for.
@@ -139,14 +139,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_key_asks_for_two_things() {
+    fn each_key_has_one_command() {
         let keys: Vec<_> = BINDINGS.iter().flat_map(|binding| binding.keys).collect();
         let different: BTreeSet<_> = keys.iter().map(|key| format!("{key:?}")).collect();
         assert_eq!(different.len(), keys.len());
     }
 
     #[test]
-    fn capitals_are_capitals_with_shift_or_without() {
+    fn capitals_work_with_and_without_shift() {
         let of = |modifiers, code| command(KeyEvent::new(code, modifiers));
         assert_eq!(of(KeyModifiers::SHIFT, KeyCode::Char('G')), Some(Command::Last));
         assert_eq!(of(NONE, KeyCode::Char('G')), Some(Command::Last));

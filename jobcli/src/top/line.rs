@@ -1,11 +1,11 @@
-//! A line that is typed.
+//! The input line.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// How long it may become, in characters.
+/// The longest line, in characters.
 const LONGEST: usize = 4096;
 
-/// A line that is typed, with the place of the cursor.
+/// A line being typed, with the cursor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Line {
     before: String,
@@ -13,22 +13,22 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Begins with this text.
+    /// Creates a line with this text, and the cursor at its end.
     pub(super) fn of(text: &str) -> Self {
         Self { before: text.to_owned(), after: String::new() }
     }
 
-    /// Returns what was typed.
+    /// Returns the text.
     pub(super) fn text(&self) -> String {
         format!("{}{}", self.before, self.after)
     }
 
-    /// Returns what is before the cursor, and after it.
+    /// Returns the text before the cursor and after it.
     pub(super) fn halves(&self) -> (&str, &str) {
         (&self.before, &self.after)
     }
 
-    /// Changes it by a key, and returns whether the key is one that does that.
+    /// Handles a key, and returns whether it is one that edits the line.
     pub(super) fn key(&mut self, key: KeyEvent) -> bool {
         let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
@@ -62,7 +62,7 @@ impl Line {
         true
     }
 
-    /// Adds text at the cursor. It stays one line.
+    /// Inserts text at the cursor. Control characters become blanks, so that it stays one line.
     pub(super) fn insert(&mut self, text: &str) {
         let room = LONGEST.saturating_sub(self.before.chars().count() + self.after.chars().count());
         self.before.extend(text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(room));

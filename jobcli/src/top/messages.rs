@@ -1,4 +1,4 @@
-//! What the parts of the view tell each other.
+//! Messages between the parts of the view.
 
 use std::sync::Arc;
 
@@ -16,45 +16,44 @@ use super::row::Row;
 /// How the jobs are arranged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Arrangement {
-    /// Those that run, then those that are queued in the order in which they will start, then those that have ended, the newest
-    /// first.
+    /// Running jobs, then queued ones in the order in which they will start, then ended ones, newest first.
     #[default]
     RunningFirst,
-    /// The newest first.
+    /// Newest first.
     Newest,
-    /// By group, and below each job those that start after it.
+    /// By group, with each job above those that start after it.
     Tree,
 }
 
-/// What is to be known of the jobs.
+/// What the reader has to provide.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
-    /// Which are shown.
+    /// Which jobs are shown.
     pub(super) filter: Filter,
     /// In which order.
     pub(super) arrangement: Arrangement,
-    /// How many are to be found, if there are so many.
+    /// How many to find, if there are that many.
     pub(super) at_least: usize,
-    /// Those of which everything is shown.
+    /// The jobs whose details are needed.
     pub(super) visible: Vec<JobId>,
 }
 
 /// A line of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// A job, so far below others in a tree.
+    /// A job, with its depth in a tree.
     Job {
         /// Which.
         id: JobId,
         /// How deep.
         depth: u16,
     },
-    /// The group of the jobs that follow, with how busy it is.
+    /// The title of the group of the jobs that follow, with its load.
     Group(String),
 }
 
 impl Entry {
-    /// Returns the job that it is, if it is one.
+    /// Returns the job, if the entry is one.
     pub(super) fn job(&self) -> Option<JobId> {
         match self {
             Self::Job { id, .. } => Some(*id),
@@ -66,10 +65,10 @@ impl Entry {
 /// Which output of a job is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Which {
-    /// Both streams; of the run of an agent, what it did.
+    /// Both streams; for an agent run, an account of what the agent did.
     #[default]
     Told,
-    /// Both streams as they are, of the run of an agent.
+    /// Both streams of an agent run as they were written.
     Both,
     /// One stream.
     Only(Stream),
@@ -80,26 +79,26 @@ pub(super) enum Which {
 pub(super) enum Part {
     /// The first lines.
     First,
-    /// Those before this offset.
+    /// The lines before this offset.
     Before(u64),
-    /// Those from this offset on.
+    /// The lines from this offset on.
     From(u64),
 }
 
-/// What is to be read of an output.
+/// What to read of an output.
 #[derive(Debug, Clone)]
 pub(super) enum Reading {
-    /// The last lines, again and again as they come.
+    /// The last lines, again whenever they change.
     Follow,
     /// A part of it.
     Part(Part),
-    /// The next line that matches, from this offset on or before it.
+    /// The next matching line from an offset on, or the last one before it.
     Find {
-        /// What it matches.
+        /// The pattern.
         pattern: Pattern,
-        /// From where.
+        /// The offset.
         from: u64,
-        /// Whether it is the last one before that.
+        /// Whether to search backwards.
         backwards: bool,
     },
 }
@@ -111,13 +110,13 @@ pub(super) enum Read {
     Last(Block),
     /// A part of it.
     Part(Part, Block),
-    /// The lines from one that matches on; nothing if there is none.
+    /// The lines from a match on; nothing if there is no match.
     Found(Option<Block>),
-    /// It could not be read.
+    /// The output could not be read.
     Failed(String),
 }
 
-/// What is done to jobs.
+/// An action on jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     Stop,
@@ -126,7 +125,7 @@ pub(super) enum Action {
     Remove,
     Pause,
     Hold,
-    /// Changes the priority by so much.
+    /// Changes the priority by this amount.
     Priority(i32),
     /// Moves a queued job one place forward or back.
     Move(Towards),
@@ -134,7 +133,7 @@ pub(super) enum Action {
     Send(String),
 }
 
-/// Where in the queue a job is moved.
+/// The direction in which a queued job is moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Towards {
     Earlier,
@@ -149,50 +148,50 @@ pub(super) enum Event {
     Paste(String),
     /// The size of the terminal: its columns and its rows.
     Resize(u16, u16),
-    /// Which jobs there are.
+    /// The list of jobs.
     Listed {
-        /// In the order in which they are shown.
+        /// The entries in the order shown.
         entries: Arc<Vec<Entry>>,
         /// Whether there may be more.
         more: bool,
     },
-    /// What is known of jobs that can be seen.
+    /// The rows of visible jobs.
     Rows(Vec<(JobId, Row)>),
-    /// What is known of the store.
+    /// The figures of the store.
     Header(Header),
     /// What was read of the output of a job.
     Output(JobId, Read),
-    /// What was done, or why it was not.
+    /// The result of an action, or why it failed.
     Done(Result<String, String>),
-    /// What time it is.
+    /// The current time.
     Now(Timestamp),
 }
 
-/// What is to be done outside of the view.
+/// Something to be done outside of the state.
 #[derive(Debug)]
 pub(super) enum Effect {
-    /// Jobs are to be read.
+    /// Pass on what is wanted to the reader.
     Want,
-    /// Output of a job is to be read.
+    /// Read output of a job.
     Read(JobId, Which, Reading),
-    /// No output is to be read any more.
+    /// Stop reading output.
     ReadNothing,
-    /// Something is to be done to jobs.
+    /// Act on jobs.
     Act(Action, Vec<JobId>),
-    /// The terminal is to be that of a job.
+    /// Connect the terminal to that of a job.
     Attach(JobId),
-    /// The output of a job is to be shown by another program.
+    /// Show the output of a job in the pager.
     Page(JobId, Which),
-    /// A text is to be copied.
+    /// Copy a text to the clipboard.
     Copy(String),
-    /// The program is to be stopped, as a shell does.
+    /// Suspend the program, as Ctrl-Z does in a shell.
     Suspend,
-    /// All is to be drawn again.
+    /// Redraw the whole screen.
     Redraw,
     Quit,
 }
 
-/// Returns what a group is called in the list.
+/// Returns the title of a group in the list.
 pub(super) fn group_title(group: Option<&Name>) -> String {
     group.map_or_else(|| "in no group".to_owned(), |group| format!("group {group}"))
 }

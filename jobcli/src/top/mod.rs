@@ -1,19 +1,19 @@
-//! `jobcli top`: the jobs of a store on the whole screen, as they change.
+//! `jobcli top`: a full-screen view of the jobs of a store, updated live.
 //!
-//! What is shown is a value, [`state::State`]. Events change it and ask for effects, and a function draws it: none of that needs a
-//! terminal or a store. What reads of jobs runs beside it and reads only what can be seen.
+//! The screen is a value, [`state::State`]. Events change it and return effects, and a function draws it: none of that
+//! needs a terminal or a store. A reader runs beside it and reads only what is visible.
 
 // In the order in which to read them:
 // - `filter.rs`, `roster.rs`, `tree.rs`: which jobs are shown, and in which order
-// - `row.rs`, `header.rs`: what is known of a job that can be seen, and of the store
-// - `messages.rs`: what the parts tell each other
+// - `row.rs`, `header.rs`: what is known about a visible job, and about the store
+// - `messages.rs`: messages between the parts
 // - `reader.rs`, `output.rs`: reading jobs, and their output
-// - `act.rs`, `pager.rs`: what is done to jobs
-// - `keys.rs`, `line.rs`, `areas.rs`: the keys, a line that is typed, and where on the screen things are
-// - `pane.rs`, `state.rs`, `update.rs`: the output of a job, all that is shown, and how events change it
-// - `columns.rs`, `theme.rs`, `draw.rs`: how it looks
-// - `terminal.rs`, `view.rs`: the terminal, and the loop that everything meets in
-// - `tests.rs`, `snapshots/`: what is shown of jobs that follow a script
+// - `act.rs`, `pager.rs`: actions on jobs, and the pager
+// - `keys.rs`, `line.rs`, `areas.rs`: the keys, the input line, and the layout of the screen
+// - `pane.rs`, `state.rs`, `update.rs`: the output of a job, the whole state, and how events change it
+// - `columns.rs`, `theme.rs`, `draw.rs`: drawing
+// - `terminal.rs`, `view.rs`: the terminal, and the main loop
+// - `tests.rs`, `snapshots/`: screens of scripted jobs
 
 mod act;
 mod areas;

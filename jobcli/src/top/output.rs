@@ -1,5 +1,5 @@
-//! Reading the output of a job in blocks of lines, from any place and in both directions, so that what it takes does not depend on
-//! how much there is.
+//! Reads a job's output in blocks of lines, from any place and in both directions, so that the cost does not depend on
+//! the size of the output.
 
 use std::time::Duration;
 
@@ -11,29 +11,29 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::messages::{Event, Part, Read, Reading, Which};
 
-/// How much is read at a time to be shown, and how much to be searched, in bytes.
+/// How many bytes are read at a time for showing, and for searching.
 const BLOCK: u64 = 64 * 1024;
 const SEARCHED: u64 = 1024 * 1024;
-/// How many lines of the run of an agent are shown.
+/// How many lines of an agent run are shown.
 const OF_AGENT: u64 = 2_000;
-/// How long output is collected before it is read.
+/// How long new output is collected before it is read.
 const COLLECT: Duration = Duration::from_millis(50);
 
-/// A line of an output, of which nothing is obeyed by a terminal.
+/// A line of output that a terminal cannot obey.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OutputLine {
-    /// Where it begins, and where the next one does.
+    /// Where it begins, and where the next one begins.
     pub(super) offset: u64,
     pub(super) end: u64,
-    /// Which stream it is of; nothing for what stands in the place of lines.
+    /// Its stream; nothing for a note that stands for missing lines.
     pub(super) stream: Option<Stream>,
     pub(super) text: String,
-    /// Whether it is the beginning of a line, and the end of one.
+    /// Whether it has the beginning, and the end, of its line.
     pub(super) begins: bool,
     pub(super) ends: bool,
 }
 
-/// Lines of an output that follow each other.
+/// Consecutive lines of an output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Block {
     pub(super) lines: Vec<OutputLine>,
@@ -42,7 +42,7 @@ pub(super) struct Block {
     pub(super) is_last: bool,
 }
 
-/// Reads what is to be shown of an output, and tells it.
+/// Reads a part of an output and sends it as events.
 pub(super) async fn read(jobs: JobManager, id: JobId, which: Which, reading: Reading, events: UnboundedSender<Event>) {
     let tell = |read| drop(events.send(Event::Output(id, read)));
     let done = match reading {
@@ -57,10 +57,10 @@ pub(super) async fn read(jobs: JobManager, id: JobId, which: Which, reading: Rea
     }
 }
 
-/// Tells the last lines, and again whenever there are others, until the job has ended.
+/// Passes on the last lines, and again whenever they change, until the job has ended.
 async fn follow(jobs: &JobManager, id: JobId, which: Which, tell: impl Fn(Block)) -> Result<()> {
     loop {
-        // Looked at before reading: what was written before an end is read after it is known.
+        // The status is read before the output: once it shows an end, all output of the job is there to be read.
         let job = jobs.job(id).await?;
         let (block, cursor) = match agents::told_run(&job).filter(|_| which == Which::Told) {
             Some(run) => {
@@ -91,13 +91,13 @@ async fn block(jobs: &JobManager, id: JobId, which: Which, part: Part) -> Result
             let is_first = block.lines.is_empty();
             Block { is_first, is_last: false, ..without_open(without_torn(block)) }
         }
-        // What there is at its end may still become more.
+        // Its last line may still grow.
         Part::First | Part::From(_) if block.is_last => Block { is_first: part == Part::First, ..block },
         Part::First | Part::From(_) => Block { is_first: part == Part::First, ..without_open(block) },
     })
 }
 
-/// Finds a line that matches, and returns the lines from there on.
+/// Finds a matching line, and returns the lines from there on.
 async fn find(
     jobs: &JobManager,
     id: JobId,
@@ -137,12 +137,12 @@ async fn find(
 
 fn query(which: Which, from: Position) -> OutputQuery {
     let stream = if let Which::Only(stream) = which { Some(stream) } else { None };
-    // More than a block of the end can have: of that, nothing is to be left out.
+    // More than a block at the end can have: nothing of that must be left out.
     let most = if matches!(from, Position::TailBytes(_)) { 4 * SEARCHED } else { BLOCK };
     OutputQuery::from(from).with_stream(stream).with_max_bytes(most)
 }
 
-/// Reads lines as they would be seen on a terminal, and where to go on.
+/// Reads lines as a terminal would show them, and the cursor after them.
 async fn lines(jobs: &JobManager, id: JobId, which: Which, query: OutputQuery) -> Result<(Block, Cursor)> {
     let viewed = jobs.view(id, &query, &View::default().with_clean(true)).await?;
     let is_wanted = |stream| !matches!(which, Which::Only(only) if only != stream);
@@ -168,7 +168,7 @@ async fn lines(jobs: &JobManager, id: JobId, which: Which, query: OutputQuery) -
     Ok((Block { lines: lines.collect(), is_first: false, is_last: !viewed.more }, viewed.cursor))
 }
 
-/// Returns what an agent did as lines.
+/// Splits the account of an agent run into lines.
 fn told(text: &str) -> Block {
     let line = |(number, text): (usize, &str)| OutputLine {
         offset: number as u64,
@@ -181,8 +181,8 @@ fn told(text: &str) -> Block {
     Block { lines: text.lines().enumerate().map(line).collect(), is_first: true, is_last: true }
 }
 
-/// Leaves out the first line, which may begin before the block, unless it is the beginning of all, all there is, or so long that it
-/// does not end within what comes of it first.
+/// Leaves out the first line, which may begin before the block. It stays if the output begins there, if the block has
+/// no other line, or if the line is so long that its end is not in its first piece.
 fn without_torn(mut block: Block) -> Block {
     let first = block.lines.iter().enumerate().min_by_key(|(_, line)| line.offset);
     let Some((place, line)) = first.filter(|_| !block.is_first) else { return block };
@@ -194,7 +194,8 @@ fn without_torn(mut block: Block) -> Block {
     block
 }
 
-/// Leaves out lines at the end of a block that are not at theirs, unless there are no others: they are read again where they end.
+/// Leaves out incomplete lines at the end of a block, unless there are no others. They are read again with the next
+/// block.
 fn without_open(mut block: Block) -> Block {
     if let Some(last) = block.lines.iter().rposition(|line| line.ends) {
         block.lines.truncate(last + 1);
@@ -212,7 +213,7 @@ mod tests {
     use super::*;
     use crate::top::tests::block_on;
 
-    /// A job that has written this.
+    /// An ended job with this output.
     async fn wrote(output: &str) -> (JobManager, JobId) {
         let script = Script::new().stdout(output.as_bytes());
         let runner = FakeRunner::new(&ManualClock::new()).script("/bin/true", script);
@@ -226,9 +227,9 @@ mod tests {
         block.lines.iter().map(|line| line.text.as_str()).collect()
     }
 
-    /// From the end to the beginning and back, block by block: every line is met once in each direction.
+    /// Reads from the end to the beginning and back, block by block: every line comes once in each direction.
     #[test]
-    fn blocks_meet_and_tear_no_line() {
+    fn blocks_are_contiguous_and_split_no_line() {
         block_on(async {
             let output: String =
                 (0..20_000).map(|number| format!("line {number} {}\n", "x".repeat(number % 40))).collect();
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_lines_come_with_what_was_begun() {
+    fn the_last_lines_include_an_incomplete_one() {
         block_on(async {
             let (jobs, id) = wrote("one\n\x1b[31mtwo\x1b[0m\r\nName\u{202e}? ").await;
             let told = std::cell::RefCell::new(Vec::new());

@@ -1,4 +1,4 @@
-//! The output of a job in a program that shows pages.
+//! Shows the output of a job in a pager.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -15,13 +15,13 @@ use super::messages::Which;
 use crate::commands::Result;
 use crate::terminal::Harmless;
 
-/// Shows all of an output that is there, by the program that `$PAGER` names, until that ends.
+/// Shows all output written so far in `$PAGER`, and returns when the pager ends.
 ///
 /// # Errors
-/// If the job cannot be read, or the program not started.
+/// If the job cannot be read, or the pager cannot be started.
 pub(super) async fn show(jobs: &JobManager, id: JobId, which: Which) -> Result<()> {
     let pager = std::env::var_os("PAGER").filter(|pager| !pager.is_empty()).unwrap_or_else(|| OsString::from("less"));
-    // As git and man do it: the variable may have arguments.
+    // As in git and man, the variable may contain arguments.
     let mut command = Command::new("sh");
     command.arg("-c").arg(&pager).stdin(Stdio::piped());
     let mut running = command.spawn()?;
@@ -30,7 +30,7 @@ pub(super) async fn show(jobs: &JobManager, id: JobId, which: Which) -> Result<(
     drop(input);
     running.wait().await?;
     match written {
-        // It was left before it had read all.
+        // The pager was closed before it had read everything.
         Err(failure) if failure.is_closed_pipe() => Ok(()),
         written => written,
     }
@@ -61,7 +61,7 @@ async fn write(jobs: &JobManager, id: JobId, which: Which, input: &mut ChildStdi
     Ok(())
 }
 
-/// Returns text in which nothing is obeyed by a terminal.
+/// Returns the text with everything escaped that a terminal would obey, except colours.
 fn harmless(text: &[u8]) -> io::Result<Vec<u8>> {
     let mut shown = Vec::with_capacity(text.len());
     let mut harmless = Harmless::new(&mut shown);

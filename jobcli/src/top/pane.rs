@@ -1,4 +1,4 @@
-//! The output of a job, as far as it was read: a window of lines that moves over it.
+//! The output pane: a window of lines that moves over the output of a job.
 
 use std::collections::VecDeque;
 
@@ -9,38 +9,38 @@ use jobcore::output::{Pattern, Stream};
 use super::messages::{Part, Read, Reading, Which};
 use super::output::{Block, OutputLine};
 
-/// How much text is kept, in bytes: some blocks, so that what was just seen need not be read again.
+/// How many bytes of text are kept: several blocks, so that lines just seen need not be read again.
 const KEPT: usize = 512 * 1024;
 
-/// The output of a job.
+/// The output of a job, as far as it has been read.
 #[derive(Debug)]
 pub(super) struct Pane {
-    /// Whose it is.
+    /// The job whose output it is.
     pub(super) job: Option<JobId>,
     pub(super) which: Which,
     lines: VecDeque<OutputLine>,
-    /// The line at the top, and how many rows of it are above; not used while it is followed.
+    /// The line at the top, and how many of its rows are above the window; not used while following.
     top: (usize, usize),
     pub(super) follows: bool,
     pub(super) wraps: bool,
-    /// How many columns are left of what is shown.
+    /// How many columns are scrolled out on the left.
     pub(super) left: usize,
     is_first: bool,
     is_last: bool,
-    /// Whether the last line was not at its end when it was the last of all: more of it may have come.
+    /// Whether the last line of the output was incomplete when it was read: more of it may have been written since.
     is_open: bool,
-    /// What is being read, so that it is asked for once.
+    /// The part being read, so that it is requested once.
     asked: Option<Part>,
     pub(super) pattern: Option<Pattern>,
-    /// The line that was found.
+    /// The offset of the line that was found.
     found: Option<u64>,
-    /// Why it cannot be read.
+    /// Why the output cannot be read, or no match was found.
     pub(super) error: Option<String>,
-    /// How many columns and rows there are.
+    /// The columns and rows of the pane.
     size: (usize, usize),
 }
 
-/// Nobody's, with lines wrapped.
+/// Shows no job, and wraps lines.
 impl Default for Pane {
     fn default() -> Self {
         Self {
@@ -63,19 +63,19 @@ impl Default for Pane {
     }
 }
 
-/// A row of what is shown.
+/// A visible row.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PaneRow<'a> {
     pub(super) text: &'a str,
     pub(super) stream: Option<Stream>,
-    /// Whether it goes on before this row.
+    /// Whether its line begins before this row.
     pub(super) is_torn: bool,
     /// Whether its line is the one that was found.
     pub(super) is_found: bool,
 }
 
 impl Pane {
-    /// Shows the output of another job, from its end on.
+    /// Shows the end of another job's output.
     pub(super) fn of(job: Option<JobId>, before: &Self) -> Self {
         let follows = job.is_some();
         Self {
@@ -88,7 +88,7 @@ impl Pane {
         }
     }
 
-    /// Shows another stream, from its end on.
+    /// Shows the end of the next stream.
     pub(super) fn switch(&mut self, is_agent: bool) {
         let which = match self.which {
             Which::Told if is_agent => Which::Both,
@@ -99,7 +99,7 @@ impl Pane {
         *self = Self { which, ..Self::of(self.job, self) };
     }
 
-    /// Says how many columns and rows there are.
+    /// Sets the columns and rows of the pane.
     pub(super) fn resize(&mut self, columns: usize, rows: usize) {
         if self.size.0 != columns {
             self.top.1 = 0;
@@ -107,7 +107,7 @@ impl Pane {
         self.size = (columns, rows);
     }
 
-    /// Takes what was read, and returns what is to be read next.
+    /// Takes what was read, and returns what to read next.
     pub(super) fn take(&mut self, read: Read) -> Option<Reading> {
         match read {
             Read::Last(block) if self.follows => self.show(block),
@@ -116,7 +116,7 @@ impl Pane {
                 self.is_last &= block.lines.last().map(|line| line.end) == self.lines.back().map(|line| line.end);
             }
             Read::Part(part, block) => {
-                // It may have been asked for when something else was shown.
+                // It may have been requested when something else was shown.
                 if self.asked == Some(part) {
                     self.asked = None;
                     self.join(part, block);
@@ -168,7 +168,7 @@ impl Pane {
         self.forget();
     }
 
-    /// Forgets lines that are far from what is shown.
+    /// Drops lines far from the window.
     fn forget(&mut self) {
         let mut bytes: usize = self.lines.iter().map(|line| line.text.len()).sum();
         while bytes > KEPT && self.lines.len() > 1 {
@@ -182,7 +182,7 @@ impl Pane {
         }
     }
 
-    /// Returns what has to be read to fill the window and a page around it.
+    /// Returns what to read to fill the window and a page around it.
     fn missing(&mut self) -> Option<Reading> {
         if self.asked.is_some() || self.follows || self.error.is_some() {
             return None;
@@ -200,7 +200,7 @@ impl Pane {
         Some(Reading::Part(part))
     }
 
-    /// Moves by so many rows, up if it is less than 0, and returns what is to be read for that.
+    /// Scrolls by `rows`, up if negative, and returns what to read for that.
     pub(super) fn scroll(&mut self, rows: isize) -> Option<Reading> {
         self.error = None;
         if self.follows {
@@ -239,7 +239,7 @@ impl Pane {
         true
     }
 
-    /// Goes no further than to where the last line is at the bottom, and follows there if there is no more.
+    /// Scrolls back if the last line is above the bottom of the window.
     fn settle(&mut self) {
         if self.follows {
             return;
@@ -250,7 +250,7 @@ impl Pane {
         }
     }
 
-    /// Returns the place of the top when the last line is at the bottom.
+    /// Returns the top at which the last line is at the bottom of the window.
     fn bottom(&self) -> (usize, usize) {
         let mut left = self.size.1;
         for line in (0..self.lines.len()).rev() {
@@ -263,7 +263,7 @@ impl Pane {
         (0, 0)
     }
 
-    /// Goes to the beginning.
+    /// Goes to the beginning of the output.
     pub(super) fn first(&mut self) -> Option<Reading> {
         (self.follows, self.top, self.error) = (false, (0, 0), None);
         if self.is_first {
@@ -273,13 +273,13 @@ impl Pane {
         Some(Reading::Part(Part::First))
     }
 
-    /// Goes to the end, and stays there.
+    /// Goes to the end of the output and follows it.
     pub(super) fn follow(&mut self) -> Option<Reading> {
         (self.follows, self.error, self.asked) = (true, None, None);
         Some(Reading::Follow)
     }
 
-    /// Looks for the next line that matches, or the one before.
+    /// Searches for the next or the previous matching line.
     pub(super) fn find(&mut self, backwards: bool) -> Option<Reading> {
         let pattern = self.pattern.clone()?;
         self.error = None;
@@ -302,7 +302,7 @@ impl Pane {
         if self.wraps { wrapped(text, self.size.0).count().max(1) } else { 1 }
     }
 
-    /// Returns the rows that are shown.
+    /// Returns the visible rows.
     pub(super) fn rows(&self) -> Vec<PaneRow<'_>> {
         let (first, mut skip) = if self.follows { self.bottom() } else { self.top };
         let mut rows = Vec::with_capacity(self.size.1);
@@ -323,13 +323,13 @@ impl Pane {
         rows
     }
 
-    /// Returns whether anything was read.
+    /// Returns whether nothing has been read.
     pub(super) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 }
 
-/// Returns the parts of a text that are each as wide as there is room for; one empty part of an empty text.
+/// Splits a text into rows of at most `columns`; an empty text is one empty row.
 fn wrapped(text: &str, columns: usize) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -340,7 +340,7 @@ fn wrapped(text: &str, columns: usize) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns how much of a text fits, in bytes: at least one character, so that there is an end to it.
+/// Returns how many bytes of a text fit: at least one character, so that wrapping ends.
 fn fitting(text: &str, columns: usize) -> usize {
     let mut used = 0;
     for (at, c) in text.char_indices() {
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_moves_over_what_is_read_when_it_is_needed() {
+    fn the_window_reads_what_it_moves_over() {
         let mut pane = pane();
         assert_eq!(shown(&pane), ["line 997", "line 998", "line 999"]);
         assert!(pane.scroll(-93).is_none());
@@ -409,14 +409,14 @@ mod tests {
         pane.take(Read::Part(Part::First, block(0..4)));
         assert_eq!(shown(&pane), ["line 0", "line 1", "line 2"]);
         let asked = pane.scroll(2);
-        assert!(asked.is_none(), "it was asked for already: {asked:?}");
+        assert!(asked.is_none(), "requested twice: {asked:?}");
         pane.take(Read::Part(Part::From(40), block(4..100)));
         pane.scroll(2);
         assert_eq!(shown(&pane), ["line 3", "line 4", "line 5"]);
     }
 
     #[test]
-    fn what_comes_moves_nothing_that_is_read_again() {
+    fn new_output_does_not_move_the_window() {
         let mut pane = pane();
         pane.scroll(-5);
         let before = shown(&pane).join(" ");

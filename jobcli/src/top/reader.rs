@@ -1,5 +1,5 @@
-//! What reads jobs for the view, beside it: which there are once, and then only what events say, and all details of those that can
-//! be seen.
+//! Reads jobs for the view, in the background: the whole list once and then only what events name, and all details of
+//! the visible jobs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -17,20 +17,20 @@ use super::messages::{Arrangement, Event, Wanted};
 use super::roster::Roster;
 use super::row::{JobRow, Row};
 
-/// How long events are collected before what they changed is read: no screen needs more than 20 pictures a second.
+/// How long events are collected before the changed jobs are read: no screen needs more than 20 frames a second.
 const COLLECT: Duration = Duration::from_millis(50);
-/// How many events are read at a time. If there are more, all is read again.
+/// How many events are read at a time. If there are more, everything is read again.
 const EVENTS: usize = 2_000;
-/// How many ended jobs are looked at between two looks at what is wanted.
+/// How many ended jobs are read between two checks of what is wanted.
 const AT_A_TIME: usize = 64;
-/// How often what runs is looked at, if it can be seen.
+/// How often visible running jobs are read.
 const TICK: Duration = Duration::from_secs(1);
-/// How often the store as a whole is looked at while something happens.
+/// How often the figures of the store are read while events arrive.
 const HEADER: Duration = Duration::from_secs(2);
-/// How often jobs are told that were found while others are still looked for.
+/// How often the jobs found so far are sent while the search continues.
 const TELL: Duration = Duration::from_millis(200);
 
-/// Reads what is wanted, and what changes of it, until nobody wants anything.
+/// Reads what is wanted, and its changes, until the view ends.
 pub(super) async fn read(jobs: JobManager, wanted: watch::Receiver<Wanted>, events: UnboundedSender<Event>) {
     let mut reader = Reader {
         jobs,
@@ -47,7 +47,7 @@ pub(super) async fn read(jobs: JobManager, wanted: watch::Receiver<Wanted>, even
         tick_at: None,
     };
     if let Err(error) = reader.run().await {
-        reader.tell(Event::Done(Err(format!("the store cannot be read: {error}"))));
+        reader.tell(Event::Done(Err(format!("cannot read the store: {error}"))));
     }
 }
 
@@ -56,29 +56,29 @@ struct Reader {
     wanted: watch::Receiver<Wanted>,
     events: UnboundedSender<Event>,
     roster: Option<Roster>,
-    /// How the jobs were arranged that were told last; nothing if they have changed since.
+    /// The arrangement of the list that was sent last; nothing if the list has changed since.
     told: Option<Arrangement>,
-    /// What was told of the jobs that can be seen.
+    /// The visible jobs that were sent, and how they may change.
     seen: BTreeMap<JobId, Seen>,
-    /// How much CPU time each had used, and when.
+    /// The CPU time that each job had used, and when.
     used: BTreeMap<JobId, (Instant, Duration)>,
     next_event: u64,
     header: Header,
-    /// When the store as a whole is to be looked at, if that is due.
+    /// When to read the figures of the store, if that is due.
     header_at: Option<Instant>,
     header_was_at: Option<Instant>,
-    /// When what runs is to be looked at again, if it can be seen.
+    /// When to read visible running jobs again, if there are any.
     tick_at: Option<Instant>,
 }
 
-/// Why a job that can be seen may have to be looked at again.
+/// Why a visible job may have to be read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
     /// It changes with time.
     Moves,
-    /// It changes with what others do.
+    /// It changes with other jobs.
     Waits,
-    /// It changes by events alone.
+    /// It changes only with events.
     Stays,
 }
 
@@ -88,7 +88,7 @@ enum Woken {
     Happened,
     Header,
     Tick,
-    /// Nobody wants anything any more.
+    /// The view has ended.
     Unwanted,
 }
 
@@ -120,7 +120,7 @@ impl Reader {
                 }
                 Woken::Tick => {
                     self.look_again(|seen| seen == Seen::Moves).await;
-                    // How busy the machine is changes without an event.
+                    // The load of the machine changes without an event.
                     self.header.load = load_average();
                     self.tell(Event::Header(self.header.clone()));
                 }
@@ -129,7 +129,7 @@ impl Reader {
     }
 
     fn tell(&self, event: Event) {
-        // Nobody takes it once the view has ended.
+        // There is no receiver once the view has ended.
         let _ = self.events.send(event);
     }
 
@@ -138,7 +138,7 @@ impl Reader {
         self.header_at.get_or_insert(earliest);
     }
 
-    /// Reads what is wanted and not known yet.
+    /// Reads what is wanted but not yet known.
     async fn look_at_wanted(&mut self) -> Result<()> {
         let wanted = self.wanted.borrow_and_update().clone();
         if self.roster.as_ref().is_none_or(|roster| *roster.filter() != wanted.filter) {
@@ -153,8 +153,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Looks at ended jobs until as many are found as are wanted, or until something else is wanted, and tells which jobs there
-    /// are if they are others than before.
+    /// Reads ended jobs until enough are found or something else is wanted, and sends the list if it has changed.
     async fn complete(&mut self, wanted: &Wanted) {
         let Some(mut roster) = self.roster.take() else { return };
         let mut began = Instant::now();
@@ -178,7 +177,7 @@ impl Reader {
         self.told = Some(wanted.arrangement);
     }
 
-    /// Reads what has happened, and looks again at the jobs that it happened to.
+    /// Reads new events, and the jobs that they name.
     async fn note_events(&mut self) -> Result<()> {
         let happened = self.jobs.events(self.next_event, EVENTS).await?;
         let is_too_much = happened.gone > 0 || happened.events.len() == EVENTS;
@@ -200,7 +199,7 @@ impl Reader {
             self.seen.remove(id);
         }
         self.look_at_wanted().await?;
-        // Whoever waits may have become the next.
+        // A waiting job may have become the next one.
         self.look_again(|seen| seen == Seen::Waits).await;
         self.want_header();
         Ok(())
@@ -211,7 +210,7 @@ impl Reader {
         self.look(&meant).await;
     }
 
-    /// Looks at jobs that can be seen, and tells all that is shown of them.
+    /// Reads visible jobs, and sends their rows.
     async fn look(&mut self, ids: &[JobId]) {
         let (mut found, mut rows) = (Vec::with_capacity(ids.len()), Vec::new());
         for id in ids {
@@ -245,7 +244,7 @@ impl Reader {
         self.tick_at = moves.then(|| self.tick_at.filter(|at| *at > now).unwrap_or(now + TICK));
     }
 
-    /// Returns how much of a processor a job has used since it was looked at last, in percent.
+    /// Returns how much of a processor a job has used since it was last read, in percent.
     fn percent(&mut self, id: JobId, cpu: Duration) -> Option<u32> {
         let now = Instant::now();
         let (at, before) = self.used.insert(id, (now, cpu))?;
@@ -254,7 +253,7 @@ impl Reader {
     }
 }
 
-/// Returns when there may be an event of this number.
+/// Waits until there may be an event with this number.
 fn happened(jobs: &JobManager, number: u64) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> {
     let jobs = jobs.clone();
     Box::pin(async move { jobs.happened(number).await })

@@ -1,5 +1,5 @@
-//! Which jobs are shown, and in which order: all unfinished ones, and of the ended ones as many as are wanted. Only ids are kept of
-//! those, so that a hundred thousand of them cost no more than a list of numbers.
+//! Which jobs are shown, and in which order: all unfinished ones, and as many ended ones as are wanted. Of ended jobs
+//! only the ids are kept, so that a hundred thousand of them cost no more than a list of numbers.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,20 +10,20 @@ use super::filter::Filter;
 use super::messages::{Arrangement, Entry};
 use super::tree;
 
-/// How many ended jobs a tree has at most, the newest. All of them are opened.
+/// How many ended jobs a tree has at most, newest first. All of them are read.
 const IN_TREE: usize = 500;
 
-/// The jobs that are shown.
+/// The jobs shown.
 #[derive(Debug)]
 pub(super) struct Roster {
     filter: Filter,
-    /// Those that have not ended.
+    /// The unfinished jobs.
     live: BTreeMap<JobId, Job>,
-    /// Those that have ended and may be shown, the newest first.
+    /// The ended jobs that may be shown, newest first.
     ended: Vec<JobId>,
-    /// Those of them that are shown, as far as they have been looked at; not used if none has to be opened for that.
+    /// Those of them that match, among the ones checked so far; not used if no job has to be opened to decide.
     shown: Vec<JobId>,
-    /// How many of the ended ones have been looked at.
+    /// How many of the ended jobs have been checked.
     looked_at: usize,
 }
 
@@ -43,7 +43,7 @@ impl Roster {
                         roster.live.insert(id, job);
                     }
                 }
-                // It is met again among the ended ones, or is gone.
+                // It is found again among the ended ones, or has been removed.
                 Ok(_) | Err(_) => {}
             }
         }
@@ -57,12 +57,12 @@ impl Roster {
         Ok(roster)
     }
 
-    /// Returns the filter that it was found by.
+    /// Returns the filter that the jobs match.
     pub(super) fn filter(&self) -> &Filter {
         &self.filter
     }
 
-    /// Looks again at a job to which something happened.
+    /// Updates a job named by an event.
     pub(super) async fn note(&mut self, jobs: &JobManager, id: JobId) {
         match jobs.job(id).await {
             Ok(job) if job.status().is_final() => {
@@ -72,7 +72,7 @@ impl Roster {
             Ok(job) if self.filter.matches(&job) => drop(self.live.insert(id, job)),
             Ok(_) => drop(self.live.remove(&id)),
             Err(Error::NotFound { .. }) => self.forget(id),
-            // It is shown as damaged where it stands.
+            // It keeps its place and is shown as damaged.
             Err(_) => {}
         }
     }
@@ -102,17 +102,17 @@ impl Roster {
         }
     }
 
-    /// Returns whether ended jobs have to be looked at until so many entries are found.
+    /// Returns whether more ended jobs have to be checked to have at least so many entries.
     pub(super) fn is_short_of(&self, at_least: usize) -> bool {
         let found = self.live.len() + self.shown.len();
         self.filter.opens_jobs() && self.looked_at < self.ended.len() && found < at_least
     }
 
-    /// Looks at some more of the ended jobs.
+    /// Checks the next `count` ended jobs.
     pub(super) async fn look_further(&mut self, jobs: &JobManager, count: usize) {
         let until = (self.looked_at + count).min(self.ended.len());
         for id in &self.ended[self.looked_at..until] {
-            // What cannot be read cannot be told from what is meant.
+            // Whether an unreadable job matches is unknown, so it is shown only without a filter.
             let is_shown = match jobs.job(*id).await {
                 Ok(job) => self.filter.matches(&job),
                 Err(error) => !matches!(error, Error::NotFound { .. }) && self.filter == Filter::default(),
@@ -124,7 +124,7 @@ impl Roster {
         self.looked_at = until;
     }
 
-    /// Returns the entries in their order, and whether there may be more.
+    /// Returns the entries in order, and whether there may be more.
     pub(super) async fn entries(&self, jobs: &JobManager, arrangement: Arrangement) -> (Vec<Entry>, bool) {
         let opens = self.filter.opens_jobs();
         let ended = if opens { &self.shown } else { &self.ended };
@@ -157,12 +157,12 @@ impl Roster {
     }
 }
 
-/// Returns where a job is among others, the newest first, or where it would be.
+/// Returns the place of a job in a list sorted newest first, or the place where it belongs.
 fn place(ids: &[JobId], id: JobId) -> std::result::Result<usize, usize> {
     ids.binary_search_by_key(&Reverse(id), |other| Reverse(*other))
 }
 
-/// What unfinished jobs are sorted by: what runs first, the newest first, then the queue in its order.
+/// The sort key of unfinished jobs: running ones first, newest first, then the queue in its order.
 fn rank(job: &Job) -> (bool, Reverse<i32>, u128, Reverse<JobId>) {
     match job.status() {
         Status::Queued => (true, Reverse(job.place.priority), job.place.order, Reverse(job.id)),

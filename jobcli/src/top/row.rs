@@ -1,42 +1,42 @@
-//! What is known of a job that can be seen.
+//! The row of a visible job.
 
 use jobcore::follow::Used;
 use jobcore::front::moment;
 use jobcore::shape::JobShape;
 use jobcore::{Job, Status};
 
-/// What is known of a job that can be seen.
+/// The row of a visible job.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Row {
     Job(Box<JobRow>),
-    /// It cannot be read.
+    /// The job cannot be read.
     Damaged(String),
 }
 
-/// A job with all that its line has.
+/// A job with everything that its row shows.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JobRow {
     pub(super) shape: JobShape,
-    /// What it is called.
+    /// Its label.
     pub(super) label: String,
-    /// One line about its end, or what it is doing.
+    /// One line about its end or its current state.
     pub(super) summary: String,
-    /// When it started or, before that, was submitted, in the time of this machine.
+    /// When it started, or was submitted if it has not started, in local time.
     pub(super) when: String,
-    /// How much of a processor it uses, in percent.
+    /// Its CPU use, in percent of one processor.
     pub(super) cpu: Option<u32>,
-    /// How much memory it uses, or at most used.
+    /// The memory that it uses, or its peak.
     pub(super) memory: Option<u64>,
-    /// Whether its output is told as that of an agent.
+    /// Whether its output is shown as an account of an agent run.
     pub(super) is_agent: bool,
     /// Whether it is on hold.
     pub(super) is_held: bool,
-    /// Where it stands in the queue.
+    /// Its priority in the queue.
     pub(super) priority: i32,
 }
 
 impl JobRow {
-    /// Puts together what is known of a job.
+    /// Builds the row of a job.
     pub(super) fn new(job: &Job, shape: JobShape, used: Option<(Used, Option<u32>)>) -> Self {
         Self {
             label: job.label(),
@@ -51,12 +51,12 @@ impl JobRow {
         }
     }
 
-    /// Returns whether it waits for somebody to do something.
+    /// Returns whether the job waits for input or is stalled.
     pub(super) fn needs_attention(&self) -> bool {
         self.shape.waiting_for_input.is_some() || self.shape.stalled_since.is_some()
     }
 
-    /// Returns whether what is shown of it changes with time alone.
+    /// Returns whether the row changes with time alone.
     pub(super) fn moves(&self) -> bool {
         self.shape.status == Status::Running
     }

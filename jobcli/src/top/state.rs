@@ -1,4 +1,4 @@
-//! All that is shown.
+//! The state of the view.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,67 +15,67 @@ use super::messages::{Action, Arrangement, Entry, Wanted};
 use super::pane::Pane;
 use super::row::{JobRow, Row};
 
-/// What keys are for.
+/// What keys currently do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Moving about, and doing things to jobs.
+    /// Move around, and act on jobs.
     #[default]
     Browse,
-    /// Typing a line, for something.
+    /// Type a line for a purpose.
     Type(Line, For),
-    /// Saying whether something is to be done to jobs.
+    /// Confirm or cancel an action on jobs.
     Confirm(Action, Vec<JobId>),
-    /// Reading the help, from this row on.
+    /// Read the help, from this row on.
     Help(u16),
 }
 
 /// What a line is typed for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum For {
-    /// For the filter; with what was there before.
+    /// The filter; with its previous text.
     Filter(String),
     Search,
-    /// For a signal to these jobs.
+    /// A signal to these jobs.
     Signal(Vec<JobId>),
-    /// For the input of these.
+    /// Input for these jobs.
     Input(Vec<JobId>),
 }
 
-/// What was said last.
+/// The last message to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Notice {
     pub(super) text: String,
     pub(super) is_error: bool,
 }
 
-/// All that is shown.
+/// The state of the view.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) columns: u16,
     pub(super) rows: u16,
     pub(super) now: Timestamp,
-    /// What was asked for on the command line.
+    /// The query given on the command line.
     base: Query,
-    /// The project that this program was called in, and whether only its jobs are shown.
+    /// The project of the current directory, and whether only its jobs are shown.
     pub(super) project: PathBuf,
     pub(super) is_of_project: bool,
     pub(super) filter: Filter,
     pub(super) filter_text: String,
     pub(super) arrangement: Arrangement,
     pub(super) entries: Arc<Vec<Entry>>,
-    /// Whether there may be more jobs than that.
+    /// Whether there may be more jobs than `entries`.
     pub(super) more: bool,
-    /// Whether anything has been read.
+    /// Whether a list has been read.
     pub(super) is_listed: bool,
     pub(super) details: BTreeMap<JobId, Row>,
-    /// The entry that is selected, and the first that is shown.
+    /// The selected entry, and the first visible one.
     pub(super) selected: usize,
     pub(super) first: usize,
-    /// Whether the last entry is to be selected, whichever it turns out to be.
+    /// Whether to select the last entry, also when more are found.
     pub(super) to_last: bool,
     pub(super) marks: BTreeSet<JobId>,
     pub(super) has_pane: bool,
-    /// Whether keys are for the output.
+    /// Whether keys act on the output pane.
     pub(super) is_in_pane: bool,
     pub(super) pane: Pane,
     pub(super) mode: Mode,
@@ -84,7 +84,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Shows nothing yet.
+    /// Creates a state without jobs.
     pub(super) fn new(base: Query, project: PathBuf, size: (u16, u16), now: Timestamp) -> Self {
         let filter = Filter::new(&base, None, "").unwrap_or_default();
         let is_of_project = base.project.is_some();
@@ -117,30 +117,30 @@ impl State {
         state
     }
 
-    /// Returns where on the screen things are.
+    /// Returns the layout of the screen.
     pub(super) fn areas(&self) -> Areas {
         Areas::of(self.columns, self.rows, self.has_pane)
     }
 
-    /// Returns the filter for a text.
+    /// Parses the text of a filter.
     ///
     /// # Errors
-    /// Says what cannot be understood.
+    /// Returns a message about the first word that is not understood.
     pub(super) fn filter_of(&self, text: &str) -> Result<Filter, String> {
         Filter::new(&self.base, self.is_of_project.then(|| self.project.clone()), text)
     }
 
-    /// Returns the job that is selected.
+    /// Returns the selected job.
     pub(super) fn current(&self) -> Option<JobId> {
         self.entries.get(self.selected)?.job()
     }
 
-    /// Returns what is known of the job that is selected.
+    /// Returns the row of the selected job.
     pub(super) fn current_row(&self) -> Option<&JobRow> {
         self.row(self.current()?)
     }
 
-    /// Returns what is known of a job, if it can be read and seen.
+    /// Returns the row of a job, if it is known and can be read.
     pub(super) fn row(&self, id: JobId) -> Option<&JobRow> {
         match self.details.get(&id)? {
             Row::Job(row) => Some(row),
@@ -148,7 +148,7 @@ impl State {
         }
     }
 
-    /// Returns the jobs that something is done to: those that are marked, or the one that is selected.
+    /// Returns the jobs that an action applies to: the marked ones, or the selected one.
     pub(super) fn meant(&self) -> Vec<JobId> {
         match self.marks.is_empty() {
             true => self.current().into_iter().collect(),
@@ -156,7 +156,7 @@ impl State {
         }
     }
 
-    /// Returns what is to be known of jobs.
+    /// Returns what the reader has to provide.
     pub(super) fn wanted(&self) -> Wanted {
         let rows = usize::from(self.areas().list.height).max(1);
         let last = (self.first + 2 * rows).min(self.entries.len());
@@ -170,14 +170,14 @@ impl State {
         }
     }
 
-    /// Moves what is shown so that what is selected can be seen.
+    /// Scrolls so that the selection is visible.
     pub(super) fn fit(&mut self) {
         let areas = self.areas();
         let rows = usize::from(areas.list.height).max(1);
         self.selected = self.selected.min(self.entries.len().saturating_sub(1));
         self.first = self.first.clamp((self.selected + 1).saturating_sub(rows), self.selected);
         self.first = self.first.min(self.entries.len().saturating_sub(rows));
-        // The title of its group comes along.
+        // Show the title of its group as well.
         if self.selected == 1 && matches!(self.entries.first(), Some(Entry::Group(_))) {
             self.first = 0;
         }
@@ -187,17 +187,17 @@ impl State {
         }
     }
 
-    /// Returns what a job is called, as far as it is known.
+    /// Returns the label of a job, or its short id if it is not known.
     pub(super) fn label(&self, id: JobId) -> String {
         self.row(id).map_or_else(|| id.short(), |row| row.label.clone())
     }
 
-    /// Says something.
+    /// Shows a message.
     pub(super) fn say(&mut self, text: impl Into<String>) {
         self.notice = Some(Notice { text: text.into(), is_error: false });
     }
 
-    /// Says that something went wrong.
+    /// Shows an error.
     pub(super) fn complain(&mut self, text: impl Into<String>) {
         self.notice = Some(Notice { text: text.into(), is_error: true });
     }

@@ -1,4 +1,4 @@
-//! The terminal, all of which is this program's while the view is shown, and which is left as it was, however that ends.
+//! The terminal: taken over while the view is shown, and restored however the view ends.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::pin::Pin;
@@ -22,39 +22,39 @@ use super::state::State;
 use super::theme::Theme;
 use crate::commands::Result;
 
-/// Clicks and turns of the wheel are reported, as numbers in text; mere movements are not. xterm's control sequences.
+/// Reports clicks and turns of the wheel as decimal text, but not mere movements (xterm control sequences).
 const MOUSE: &[u8] = b"\x1b[?1000h\x1b[?1006h";
 const NO_MOUSE: &[u8] = b"\x1b[?1006l\x1b[?1000l";
-/// A picture is shown when all of it has come, by terminals that know this.
+/// Marks the beginning and end of a frame: terminals that support this show it only when it is complete.
 const BEGIN: &[u8] = b"\x1b[?2026h";
 const END: &[u8] = b"\x1b[?2026l";
 
-/// The signals by which a shell stops a program and lets it go on.
+/// The signals by which a shell suspends and continues a program.
 pub(super) const STOP: i32 = Signal::TSTP.as_raw();
 pub(super) const GO_ON: i32 = Signal::CONT.as_raw();
 
-/// Whether the terminal is not as it was.
+/// Whether the terminal has been changed and not yet restored.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// The terminal, until this is dropped.
+/// The terminal, taken over until this is dropped.
 pub(super) struct Screen {
     terminal: ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>,
-    /// What is typed; nothing while the terminal is another program's.
+    /// The input; nothing while another program has the terminal.
     keys: Option<EventStream>,
     theme: Theme,
 }
 
 impl Screen {
-    /// Takes the terminal.
+    /// Takes over the terminal.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there is no terminal.
     pub(super) fn enter() -> Result<Self> {
         let is_there = io::stdin().is_terminal() && io::stdout().is_terminal();
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         if !is_there || is_dumb {
             let message =
-                if is_there { "this terminal (`TERM`) cannot be drawn on" } else { "there is no terminal here" };
+                if is_there { "this terminal (`TERM`) does not support drawing" } else { "there is no terminal" };
             return Err(Failure::new(codes::USAGE, message).with_hint("use `jobcli list` and `jobcli tail --follow`"));
         }
         give_back_before_a_panic_is_told();
@@ -66,10 +66,10 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Takes the terminal again.
+    /// Takes over the terminal again.
     ///
     /// # Errors
-    /// If it is gone.
+    /// If it no longer exists.
     pub(super) fn take(&mut self) -> Result<()> {
         terminal::enable_raw_mode()?;
         IS_TAKEN.store(true, Ordering::SeqCst);
@@ -81,41 +81,41 @@ impl Screen {
         self.redraw()
     }
 
-    /// Returns whether the terminal is this program's.
+    /// Returns whether this program has the terminal.
     pub(super) fn is_taken(&self) -> bool {
         self.keys.is_some()
     }
 
-    /// Gives the terminal back.
+    /// Restores the terminal for another program.
     pub(super) fn give(&mut self) {
-        // What is typed from now on is for others.
+        // Input from now on is for other programs.
         self.keys = None;
         give_back();
     }
 
-    /// Has all drawn the next time, whatever is on the screen.
+    /// Makes the next frame redraw everything, whatever is on the screen.
     ///
     /// # Errors
-    /// If the terminal is gone.
+    /// If the terminal no longer exists.
     pub(super) fn redraw(&mut self) -> Result<()> {
-        // Its own `clear` asks the terminal where the cursor is, and the answer would be taken for keys.
+        // ratatui's `clear` asks the terminal for the cursor position, and the answer would be taken for keys.
         let size = self.terminal.size()?;
         Ok(self.terminal.resize(Rect::new(0, 0, size.width, size.height))?)
     }
 
-    /// Returns how many columns and rows there are.
+    /// Returns the columns and rows of the terminal.
     ///
     /// # Errors
-    /// If the terminal is gone.
+    /// If the terminal no longer exists.
     pub(super) fn size(&self) -> Result<(u16, u16)> {
         let size = self.terminal.size()?;
         Ok((size.width, size.height))
     }
 
-    /// Draws all that is shown.
+    /// Draws the state.
     ///
     /// # Errors
-    /// If the terminal is gone.
+    /// If the terminal no longer exists.
     pub(super) fn draw(&mut self, state: &State) -> Result<()> {
         self.terminal.backend_mut().write_all(BEGIN)?;
         self.terminal.draw(|frame| draw(frame, state, self.theme))?;
@@ -123,17 +123,17 @@ impl Screen {
         Ok(Write::flush(self.terminal.backend_mut())?)
     }
 
-    /// Asks the terminal to copy a text, OSC 52 of xterm's control sequences.
+    /// Asks the terminal to copy a text (xterm control sequence OSC 52).
     ///
     /// # Errors
-    /// If the terminal is gone.
+    /// If the terminal no longer exists.
     pub(super) fn copy(&mut self, text: &str) -> Result<()> {
         let mut out = io::stdout();
         write!(out, "\x1b]52;c;{}\x07", BASE64_STANDARD.encode(text))?;
         Ok(out.flush()?)
     }
 
-    /// Returns what comes from the terminal next; nothing if it is gone.
+    /// Returns the next event of the terminal, or nothing if the terminal no longer exists.
     pub(super) async fn next(&mut self) -> Option<io::Result<crossterm::event::Event>> {
         match &mut self.keys {
             Some(keys) => std::future::poll_fn(|context| Pin::new(&mut *keys).poll_next(context)).await,
@@ -148,7 +148,7 @@ impl Drop for Screen {
     }
 }
 
-/// Makes the terminal what it was, once. A terminal that is gone needs nothing.
+/// Restores the terminal, once. Errors are ignored: the terminal may no longer exist.
 fn give_back() {
     if !IS_TAKEN.swap(false, Ordering::SeqCst) {
         return;
@@ -159,7 +159,7 @@ fn give_back() {
     let _ = terminal::disable_raw_mode();
 }
 
-/// What a panic says is to be seen, and on a terminal that is as it was.
+/// Restores the terminal before a panic message is printed, so that the message stays visible.
 fn give_back_before_a_panic_is_told() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -171,7 +171,7 @@ fn give_back_before_a_panic_is_told() {
     });
 }
 
-/// Stops this program as a shell does, until it is to go on.
+/// Suspends this program, as a shell does, until it is continued.
 pub(super) fn stop_here() {
     let _ = kill_process(getpid(), Signal::STOP);
 }

@@ -1,4 +1,4 @@
-//! What is shown of jobs that follow a script, at several sizes; and that no key, however often, breaks it.
+//! Screens of scripted jobs at several sizes, and a check that no sequence of events breaks the view.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,16 +26,16 @@ use super::row::{JobRow, Row};
 use super::state::{Mode, State};
 use super::theme::Theme;
 
-/// What a job is called, runs and writes that is to fool a terminal: control sequences, a turned direction, wide characters.
+/// A name, command and output meant to fool a terminal: control sequences, a reversed text direction, wide characters.
 const HOSTILE: &str = "echo '\x1b]0;title\x07\x1b[2J\u{202e}gnp.exe\u{9b}31m' 日本語👩‍👩‍👧 \t\r\n rm -rf";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.expect("it takes far too long") })
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.expect("timed out") })
 }
 
-/// A store in which nothing happens by itself, on a clock that stands still.
+/// A store in which nothing happens by itself, on a clock that does not advance.
 struct Bench {
     clock: ManualClock,
     jobs: JobManager,
@@ -76,7 +76,7 @@ impl Bench {
         JobSpec::shell(line).name(name.parse().unwrap())
     }
 
-    /// Submits one of each kind, and returns when they are what they are to be.
+    /// Submits a job of each kind, and returns when each has its intended status.
     async fn fill(&self) {
         self.jobs.limit_group(&"gpu".parse().unwrap(), 1).await.unwrap();
         let tests = self.submit(Self::named("cargo test", "tests")).await;
@@ -95,7 +95,7 @@ impl Bench {
     }
 }
 
-/// A running job with a name and a label, for tests of what looks at jobs alone.
+/// A running job with a name and a label, for tests that need only a job.
 pub(super) fn job(name: &str, line: &str) -> Job {
     block_on(async {
         let bench = Bench::new();
@@ -105,7 +105,7 @@ pub(super) fn job(name: &str, line: &str) -> Job {
     })
 }
 
-/// The view with all that reads for it, and no terminal.
+/// The view with its readers, but without a terminal.
 struct Shown {
     bench: Bench,
     state: State,
@@ -150,7 +150,7 @@ impl Shown {
         }
     }
 
-    /// Waits until what is shown is as it should be.
+    /// Waits until the state meets a condition.
     async fn until(&mut self, is_so: impl Fn(&State) -> bool) {
         let deadline = tokio::time::Instant::now() + PATIENCE / 2;
         while !is_so(&self.state) {
@@ -177,7 +177,7 @@ impl Shown {
         terminal
     }
 
-    /// Returns what is on the screen.
+    /// Returns the text on the screen.
     fn text(&self) -> String {
         let terminal = self.terminal(Theme { has_colours: true });
         let buffer = terminal.backend().buffer();
@@ -197,7 +197,7 @@ impl Shown {
     }
 }
 
-/// Takes out of what is known of jobs what differs from machine to machine.
+/// Removes from an event what differs between machines.
 fn steady(event: Event) -> Event {
     match event {
         Event::Rows(rows) => {
@@ -269,9 +269,9 @@ fn all_keys_are_explained() {
     insta::assert_snapshot!(text);
 }
 
-/// Whatever a job is called, runs and writes.
+/// Whatever a job's name, command and output are.
 #[test]
-fn nothing_on_the_screen_is_obeyed_and_nothing_has_a_colour_where_none_is_wanted() {
+fn the_screen_has_no_control_characters_and_no_unwanted_colours() {
     block_on(async {
         let mut shown = Shown::new(200, 50).await;
         shown.press("G");
@@ -297,7 +297,7 @@ fn nothing_on_the_screen_is_obeyed_and_nothing_has_a_colour_where_none_is_wanted
 }
 
 #[test]
-fn what_is_typed_filters_at_once_and_escape_takes_it_back() {
+fn typing_filters_at_once_and_escape_restores_the_filter() {
     block_on(async {
         let mut shown = Shown::new(120, 40).await;
         shown.press("/status:q");
@@ -310,12 +310,12 @@ fn what_is_typed_filters_at_once_and_escape_takes_it_back() {
         shown.until(|state| state.entries.len() == 3).await;
         shown.press("/ status:nonsense");
         assert!(shown.state.notice.as_ref().is_some_and(|notice| notice.is_error), "{}", shown.text());
-        assert_eq!(shown.state.entries.len(), 3, "what was understood last stays");
+        assert_eq!(shown.state.entries.len(), 3, "the last valid filter stays");
     });
 }
 
 #[test]
-fn what_cannot_be_taken_back_is_asked() {
+fn irreversible_actions_ask_for_confirmation() {
     block_on(async {
         let mut shown = Shown::new(120, 40).await;
         let is_act = |shown: &Shown| shown.asked.iter().any(|effect| matches!(effect, Effect::Act(..)));
@@ -329,7 +329,7 @@ fn what_cannot_be_taken_back_is_asked() {
         }
         shown.press("  x");
         assert!(shown.text().contains("Stop 2 jobs? (y/n)"), "{}", shown.text());
-        // What is pasted is no answer.
+        // Pasted text is not an answer.
         shown.update(Event::Paste("y".to_owned()));
         assert!(!is_act(&shown));
         shown.press("y");
@@ -338,7 +338,7 @@ fn what_cannot_be_taken_back_is_asked() {
 }
 
 #[test]
-fn a_job_that_ends_while_it_is_looked_at_stays_selected() {
+fn a_selected_job_stays_selected_when_it_ends() {
     block_on(async {
         let mut shown = Shown::new(120, 40).await;
         shown.press("j");
@@ -382,7 +382,7 @@ fn the_output_is_scrolled_and_searched() {
     });
 }
 
-/// What may come at any time.
+/// Any event that may arrive at any time.
 fn any_event(ids: Vec<JobId>) -> impl Strategy<Value = Event> {
     let code = prop_oneof![
         8 => proptest::sample::select("qkjgG/xdrsaipvtPoyh+-<>fwSnN?*y \u{202e}日9".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
@@ -439,9 +439,9 @@ fn any_event(ids: Vec<JobId>) -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Each is answered as the reader would: what is asked for of an output is there.
+/// Each effect is answered as the reader would: the requested output exists.
 #[test]
-fn no_sequence_of_events_breaks_it() {
+fn no_sequence_of_events_breaks_the_view() {
     let rows: Vec<(JobId, Row)> = block_on(async {
         let bench = Bench::new();
         bench.fill().await;
@@ -479,7 +479,7 @@ fn no_sequence_of_events_breaks_it() {
     checked.unwrap();
 }
 
-/// What the run of an agent did, and its output as it is.
+/// An account of the agent run, and its output as it was written.
 #[test]
 fn the_streams_of_an_output_are_shown_in_turn() {
     let mut pane = super::pane::Pane::default();

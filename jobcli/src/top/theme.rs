@@ -1,4 +1,4 @@
-//! Colours and symbols. Whatever a colour says, a symbol or a word says as well.
+//! Colours and symbols. Nothing is shown by colour alone.
 
 use anstyle::AnsiColor;
 use jobcore::Status;
@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 use crate::ui;
 
-/// How things look.
+/// The styles of the view.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Theme {
     pub(super) has_colours: bool,
@@ -30,12 +30,12 @@ impl Theme {
         colour.map_or_else(Style::new, |colour| self.coloured(colour))
     }
 
-    /// Returns the style of what needs somebody.
+    /// Returns the style of what needs attention.
     pub(super) fn attention(self) -> Style {
         self.coloured(Color::Yellow).add_modifier(Modifier::BOLD)
     }
 
-    /// Returns the style of what went wrong.
+    /// Returns the style of errors.
     pub(super) fn error(self) -> Style {
         self.coloured(Color::Red).add_modifier(Modifier::BOLD)
     }
@@ -50,12 +50,12 @@ impl Theme {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    /// Returns the style of what explains other things.
+    /// Returns the style of secondary text.
     pub(super) fn faint(self) -> Style {
         Style::new().add_modifier(Modifier::DIM)
     }
 
-    /// Returns the style of what is selected, in the part that keys are for or in another.
+    /// Returns the style of the selection, in the part of the screen that has the keys or in another.
     pub(super) fn selected(self, has_keys: bool) -> Style {
         match has_keys {
             true => Style::new().add_modifier(Modifier::REVERSED),

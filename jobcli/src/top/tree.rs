@@ -1,4 +1,4 @@
-//! Jobs by group, and below each job those that start after it.
+//! The tree: jobs by group, with each job above those that start after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,8 @@ use jobcore::{Job, JobId, Name, Status};
 
 use super::messages::{Entry, group_title};
 
-/// Returns jobs as a tree, in their order: those in no group last. A job that starts after several stands below the last of them.
+/// Returns jobs as a tree in the given order, with those without a group last. A job that starts after several is below
+/// the last of them.
 pub(super) fn entries(jobs: &[Job], load: Option<&Load>) -> Vec<Entry> {
     let known: BTreeMap<JobId, usize> = jobs.iter().enumerate().map(|(place, job)| (job.id, place)).collect();
     let parent = |job: &Job| job.spec.after.iter().map(|after| after.job_id).rfind(|id| known.contains_key(id));
@@ -32,12 +33,12 @@ pub(super) fn entries(jobs: &[Job], load: Option<&Load>) -> Vec<Entry> {
             open.extend(followers.map(|follower| (*follower, depth.saturating_add(1))));
         }
     }
-    // Whoever edited jobs until they wait for each other sees them, too.
+    // Jobs edited so that they wait for each other are shown, too.
     entries.extend(jobs.iter().filter(|job| !seen.contains(&job.id)).map(|job| Entry::Job { id: job.id, depth: 1 }));
     entries
 }
 
-/// Returns what a group is called, with its slots and how many of its jobs wait.
+/// Returns the title of a group, with its slots and the number of its queued jobs.
 fn title(group: Option<&Name>, jobs: &[Job], load: Option<&Load>) -> String {
     let of_group = |job: &&Job| job.spec.group.as_ref() == group;
     let queued = jobs.iter().filter(of_group).filter(|job| job.status() == Status::Queued).count();

@@ -1,4 +1,4 @@
-//! How events change what is shown, and what they ask for.
+//! How events change the state, and which effects they ask for.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use super::pane::Pane;
 use super::row::Row;
 use super::state::{For, Mode, State};
 
-/// How far a turn of the wheel goes, in rows.
+/// How many rows one step of the mouse wheel scrolls.
 const WHEEL: isize = 3;
-/// How far the output is scrolled sideways.
+/// How many columns the output is scrolled sideways.
 const SIDEWAYS: usize = 16;
 
 impl State {
-    /// Changes what is shown by an event, and returns what is to be done.
+    /// Applies an event, and returns the effects to carry out.
     pub(super) fn update(&mut self, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         let before = self.wanted();
@@ -29,7 +29,7 @@ impl State {
             Event::Key(_) => {}
             Event::Mouse(mouse) => self.mouse(mouse, &mut effects),
             Event::Paste(text) => {
-                // Elsewhere it would be taken for keys.
+                // In other modes the text would act as keys.
                 if let Mode::Type(line, _) = &mut self.mode {
                     line.insert(&text);
                     self.typed();
@@ -59,12 +59,12 @@ impl State {
         effects
     }
 
-    /// Takes the jobs that there are. What was selected stays so, wherever it stands now.
+    /// Takes a new list of jobs. The selected job stays selected, wherever it is now.
     fn list(&mut self, entries: Arc<Vec<Entry>>, more: bool) {
         let (current, before) = (self.current(), self.selected);
         let place = current.and_then(|id| entries.iter().position(|entry| entry.job() == Some(id)));
         (self.entries, self.more, self.is_listed) = (entries, more, true);
-        // At the top, what is new is seen.
+        // At the top, the list stays there, so that new jobs are visible.
         let is_at_top =
             before == 0 || (before == 1 && self.first == 0 && matches!(self.entries.first(), Some(Entry::Group(_))));
         self.selected = match place {
@@ -88,7 +88,7 @@ impl State {
         self.skip_groups(true);
     }
 
-    /// Moves the selection from a group to a job.
+    /// Moves the selection from a group title to a job.
     fn skip_groups(&mut self, down: bool) {
         let is_job = |entry: &Entry| entry.job().is_some();
         if self.entries.get(self.selected).is_none_or(is_job) {
@@ -100,7 +100,7 @@ impl State {
         self.selected = nearest.unwrap_or(self.selected);
     }
 
-    /// Shows the output of the job that is selected, if that is another one now.
+    /// Shows the output of the selected job if the selection has changed.
     fn look_at_current(&mut self, effects: &mut Vec<Effect>) {
         let current = self.current().filter(|_| !self.areas().pane.is_empty());
         if self.pane.job == current {
@@ -139,7 +139,7 @@ impl State {
                 let Mode::Confirm(action, ids) = std::mem::take(&mut self.mode) else { return };
                 match key.code {
                     KeyCode::Char('y' | 'Y') => self.act(action, ids, effects),
-                    _ => self.say("nothing was done"),
+                    _ => self.say("cancelled"),
                 }
             }
             Mode::Type(..) if key.code == KeyCode::Esc || is_interrupt => {
@@ -165,7 +165,7 @@ impl State {
         }
     }
 
-    /// Shows what is typed, if it is for the filter.
+    /// Applies the typed line at once, if it is a filter.
     fn typed(&mut self) {
         if let Mode::Type(line, For::Filter(_)) = &self.mode {
             let text = line.text();
@@ -176,19 +176,19 @@ impl State {
     fn set_filter(&mut self, text: String) {
         match self.filter_of(&text) {
             Ok(filter) => self.filter = filter,
-            // What was understood last stays.
+            // The last valid filter stays.
             Err(error) => self.complain(error),
         }
         (self.filter_text, self.to_last) = (text, false);
     }
 
-    /// Takes a line that was typed.
+    /// Handles a line that was entered.
     fn enter(&mut self, text: &str, purpose: For, effects: &mut Vec<Effect>) {
         match purpose {
             For::Filter(_) => {}
             For::Search if text.is_empty() => self.pane.pattern = None,
             For::Search => {
-                // As in less: only capitals ask for capitals.
+                // As in less: case matters only if the pattern has capitals.
                 let ignores_case = !text.chars().any(char::is_uppercase);
                 let pattern = if ignores_case { format!("(?i){text}") } else { text.to_owned() };
                 match pattern.parse::<Pattern>() {
@@ -208,20 +208,20 @@ impl State {
         }
     }
 
-    /// Has something done to jobs.
+    /// Requests an action on jobs.
     fn act(&mut self, action: Action, ids: Vec<JobId>, effects: &mut Vec<Effect>) {
         if ids.is_empty() {
             return self.complain("no job is selected");
         }
         if action == Action::Stop {
-            // It may take a while.
+            // Stopping may take a while.
             self.say(format!("stopping {}", self.named(&ids)));
         }
         self.marks.clear();
         effects.push(Effect::Act(action, ids));
     }
 
-    /// Asks whether something is to be done, if it cannot be taken back.
+    /// Asks for confirmation of an action that cannot be undone.
     fn ask(&mut self, action: Action) {
         match self.meant() {
             ids if ids.is_empty() => self.complain("no job is selected"),
@@ -229,7 +229,7 @@ impl State {
         }
     }
 
-    /// Returns a job by what it is called, and several by how many they are.
+    /// Describes jobs: a single one by its label, several by their number.
     pub(super) fn named(&self, ids: &[JobId]) -> String {
         match ids {
             [id] => self.label(*id),
@@ -352,7 +352,7 @@ impl State {
         }
     }
 
-    /// Has something done that is often done again: marks stay.
+    /// Requests an action that is often repeated, so the marks are kept.
     fn act_again(&mut self, action: Action, ids: Vec<JobId>, effects: &mut Vec<Effect>) {
         let marks = self.marks.clone();
         self.act(action, ids, effects);
@@ -382,7 +382,7 @@ impl State {
         }
     }
 
-    /// Selects another job, so far away.
+    /// Moves the selection by some rows.
     fn step(&mut self, rows: isize) {
         self.to_last = false;
         self.selected = self.selected.saturating_add_signed(rows).min(self.entries.len().saturating_sub(1));
@@ -417,7 +417,7 @@ impl State {
         }
     }
 
-    /// Returns whether a key can be for the job that is selected: the others are not shown at the bottom.
+    /// Returns whether a command applies to the selected job. Keys of other commands are not shown at the bottom.
     pub(super) fn is_for_current(&self, command: Command) -> bool {
         let status = self.current_row().map(|row| row.shape.status);
         let runs = matches!(status, Some(Status::Running | Status::Paused));

@@ -1,4 +1,4 @@
-//! The loop that everything meets in: what is typed, what was read and done, and signals.
+//! The main loop: input, results of reading and of actions, and signals.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,17 +23,17 @@ use crate::cli::{Attach, Top};
 use crate::commands::select::query;
 use crate::commands::{Result, attach};
 
-/// How long what was read is collected before it is drawn; what is typed is answered at once.
+/// How long results are collected before they are drawn. Input is answered at once.
 const BETWEEN_PICTURES: Duration = Duration::from_millis(50);
 
-/// Shows jobs on the whole screen until it is left.
+/// Shows the full-screen view until the user quits.
 ///
 /// # Errors
-/// If there is no terminal, or it is gone.
+/// If there is no terminal, or it no longer exists.
 pub(crate) async fn run(jobs: &JobManager, settings: &Settings, arguments: Top) -> Result {
     let base = query(&arguments.selection, settings)?;
     let project = project_of(&current_dir()?);
-    // Before the terminal is taken, so that none of them leaves it so.
+    // Before the terminal is taken, so that no signal leaves it changed.
     let signals = Signals::catch()?;
     let screen = Screen::enter()?;
     let state = State::new(base, project, screen.size()?, Timestamp::now());
@@ -41,17 +41,17 @@ pub(crate) async fn run(jobs: &JobManager, settings: &Settings, arguments: Top) 
     let (wants, wanted) = watch::channel(state.wanted());
     let reading = reader::read(jobs.clone().with_inline_work(), wanted, events.clone());
     let runtime = tokio::runtime::Handle::current();
-    // On a thread of its own, so that however much there is to read, keys are answered at once.
+    // On its own thread, so that keys are answered at once however much there is to read.
     tokio::task::spawn_blocking(move || runtime.block_on(reading));
     let (follower, reading) = (None, None);
     let view = View { jobs, settings, screen, state, signals, events, coming, wants, follower, reading };
     view.run().await
 }
 
-/// The signals by which a program is asked to end.
+/// The signals that ask a program to end.
 struct Ends([Signal; 4]);
 
-/// The signals that concern a program with a terminal.
+/// The signals that matter to a program with a terminal.
 struct Signals {
     ends: Ends,
     stop: Signal,
@@ -93,7 +93,7 @@ struct View<'a> {
     events: UnboundedSender<Event>,
     coming: UnboundedReceiver<Event>,
     wants: watch::Sender<Wanted>,
-    /// What follows the output that is shown, and what reads other parts of it.
+    /// The task that follows the shown output, and the one that reads other parts of it.
     follower: Option<JoinHandle<()>>,
     reading: Option<JoinHandle<()>>,
 }
@@ -119,7 +119,7 @@ impl View<'_> {
                     continue;
                 }
                 _ = self.signals.goes_on.recv() => {
-                    // It may have been stopped in a way that nobody is told of.
+                    // The program may have been stopped by a signal that cannot be caught.
                     self.screen.give();
                     self.come_back(Ok(()))?;
                     draw_at = Some(Instant::now());
@@ -139,7 +139,7 @@ impl View<'_> {
                         }
                         None => continue,
                     },
-                    // The terminal is gone.
+                    // The terminal no longer exists.
                     None => return Ok(ExitCode::SUCCESS),
                 },
                 Some(event) = self.coming.recv() => {
@@ -207,7 +207,7 @@ impl View<'_> {
     /// Takes the terminal back from another program.
     fn come_back(&mut self, came: Result<()>) -> Result<()> {
         self.screen.take()?;
-        // It may have become another size meanwhile.
+        // Its size may have changed meanwhile.
         let (columns, rows) = self.screen.size()?;
         let _ = self.events.send(Event::Resize(columns, rows));
         if let Err(failure) = came {
@@ -216,14 +216,14 @@ impl View<'_> {
         Ok(())
     }
 
-    /// Stops this program. A signal says when it is to go on.
+    /// Suspends this program. A signal continues it.
     fn suspend(&mut self) {
         self.screen.give();
         stop_here();
     }
 }
 
-/// Returns what comes from a terminal, if it concerns anybody.
+/// Converts an event of the terminal, if it matters here.
 fn event(event: crossterm::event::Event) -> Option<Event> {
     use crossterm::event::Event as Typed;
     match event {

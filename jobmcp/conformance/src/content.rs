@@ -1,4 +1,4 @@
-//! Prompts and resources of the suite, and contents that are no text.
+//! Prompts and resources of the suite, and contents other than text.
 
 use jobmcp::Server;
 use rmcp::model::{
@@ -14,7 +14,7 @@ use crate::job;
 /// One red pixel.
 pub(crate) const PNG: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
-/// No sample at all.
+/// A sound without samples.
 pub(crate) const WAV: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=";
 
 const TEXT: &str = "test://static-text";
@@ -99,7 +99,7 @@ fn messages(contents: Vec<ContentBlock>) -> GetPromptResult {
     GetPromptResult::new(contents.into_iter().map(|content| PromptMessage::new(Role::User, content)).collect())
 }
 
-/// Answers for the prompt that asks first.
+/// Answers the prompt that asks questions first.
 pub(crate) async fn ask(
     server: &Server,
     request: GetPromptRequestParams,

@@ -1,5 +1,5 @@
-//! Jobs that ask their client something. The job itself is all that is kept of a dialogue: what it has asked and been told is
-//! what it wrote, and answers go to its standard input.
+//! Jobs that ask their client questions. The job itself is all that is kept of a dialogue: its output records the
+//! questions and answers, and answers go to its standard input.
 
 use jobcore::input::Message;
 use jobcore::{Job, JobId, JobManager};
@@ -21,21 +21,22 @@ for round; do
 done
 echo knows enough"#;
 
-/// What a call has come to.
+/// The stage of a dialogue.
 pub(crate) enum Stage {
-    /// It goes on when these are answered.
+    /// It continues when these are answered.
     Asks(InputRequiredResult),
-    /// The job has been told everything.
+    /// The job has all answers.
     Knows(JobId),
 }
 
-/// What a client says in reply to questions.
+/// The reply of a client to questions.
 pub(crate) struct Reply {
     pub(crate) state: Option<String>,
     pub(crate) answers: InputResponses,
 }
 
-/// Begins a dialogue or goes on with it, until the client has to answer. A client of before 2026-07-28 is asked meanwhile.
+/// Starts or continues a dialogue until the client has to answer. A client before revision 2026-07-28 is asked directly
+/// meanwhile.
 pub(crate) async fn hold(
     server: &Server,
     fixture: &str,
@@ -66,8 +67,7 @@ pub(crate) async fn hold(
     Ok(Stage::Asks(InputRequiredResult::new(Some(requests(&open, arguments)?), Some(state))))
 }
 
-/// Returns what a client has to bring back: the job, and how many answers it had. There is nothing in it that could be changed
-/// and still be true.
+/// Returns the state that the client sends back: the job and the number of its answers. A changed state is never valid.
 fn state(id: JobId, output: &str) -> String {
     format!("{id}/{}", output.lines().filter(|line| line.starts_with("told ")).count())
 }
@@ -77,10 +77,10 @@ async fn resume(server: &Server, fixture: &str, brought: &str) -> Result<Job, Er
     if job::fixture(&job) == Some(fixture) && state(job.id, &job::stdout(server, job.id).await?) == brought {
         return Ok(job);
     }
-    Err(ErrorData::invalid_params("this is not what was returned from here, or it was used before", None))
+    Err(ErrorData::invalid_params("this state was not returned by this server, or has been used before", None))
 }
 
-/// Starts a job that asks, for a client that understands all of its questions.
+/// Starts a job that asks questions, for a client that supports all of them.
 pub(crate) async fn begin(
     server: &Server,
     fixture: &str,
@@ -99,7 +99,7 @@ pub(crate) async fn begin(
     job::start(server, fixture, json!({ "argv": argv, "stdin": "open" }), context).await
 }
 
-/// Returns the capability without which a client cannot answer a question, if it lacks it.
+/// Returns the capability that a question requires, if the client lacks it.
 pub(crate) fn lacks(known: &ClientCapabilities, question: &str) -> Option<&'static str> {
     match words(question, &JsonObject::new())["method"].as_str() {
         Some("sampling/createMessage") => known.sampling.is_none().then_some("sampling"),
@@ -108,8 +108,8 @@ pub(crate) fn lacks(known: &ClientCapabilities, question: &str) -> Option<&'stat
     }
 }
 
-/// Passes on the answers to what a job asks, and returns what it asks then. What it has not asked is ignored, and what is no
-/// answer is none.
+/// Passes on answers to a job, and returns its next questions. Answers to questions that it has not asked, and invalid
+/// ones, are ignored.
 pub(crate) async fn answer(
     server: &Server,
     id: JobId,
@@ -125,14 +125,14 @@ pub(crate) async fn answer(
     settled(server, id, &given).await
 }
 
-/// Waits until a job has taken note of these answers and either asks or knows enough.
+/// Waits until a job has read these answers, and either asks again or has all answers.
 async fn settled(server: &Server, id: JobId, given: &[String]) -> Result<(Job, Vec<String>), ErrorData> {
     let mut following = Following::new(server, id);
     loop {
         let (job, output) = following.next().await?;
         let open = open_in(&output);
         if job.status().is_final() {
-            // Nobody answers it any more.
+            // It can no longer be answered.
             return Ok((job, Vec::new()));
         }
         let is_noted = given.iter().all(|question| !open.contains(question));
@@ -142,7 +142,7 @@ async fn settled(server: &Server, id: JobId, given: &[String]) -> Result<(Job, V
     }
 }
 
-/// Returns the questions that a job has asked and not been answered yet.
+/// Returns the unanswered questions of a job.
 pub(crate) fn open_in(output: &str) -> Vec<String> {
     let mut open = Vec::new();
     for line in output.lines() {
@@ -155,7 +155,7 @@ pub(crate) fn open_in(output: &str) -> Vec<String> {
     open
 }
 
-/// Returns questions as a client is asked them.
+/// Returns questions in the form in which a client is asked.
 pub(crate) fn requests(questions: &[String], arguments: &JsonObject) -> Result<InputRequests, ErrorData> {
     questions.iter().map(|question| Ok((question.clone(), worded(question, arguments)?))).collect()
 }
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_answered_is_not_open() {
+    fn answered_questions_are_not_open() {
         assert_eq!(open_in("asks a b\ntold b {\"asks\": \"c\"}\n"), ["a"]);
         assert!(open_in("asks a\ntold a {}\nknows enough\n").is_empty());
     }

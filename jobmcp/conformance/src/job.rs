@@ -1,4 +1,4 @@
-//! Jobs of fixtures: started by a call of `execute`, as everybody's are.
+//! Jobs of fixtures, started by a call of `execute` like all others.
 
 use jobcore::output::{Cursor, OutputQuery, Position, Stream};
 use jobcore::{Job, JobId};
@@ -15,7 +15,8 @@ use crate::Context;
 /// The label that names the fixture of a job.
 const LABEL: &str = "fixture";
 
-/// Calls `execute` for a fixture, with what is special to it. The job ends with the server, since the suite leaves some alone.
+/// Calls `execute` for a fixture, with its special arguments. The job ends with the server, since the suite abandons
+/// some.
 pub(crate) async fn execute(
     server: &Server,
     fixture: &str,
@@ -33,7 +34,7 @@ pub(crate) async fn execute(
     server.call_tool(request, context.clone()).await
 }
 
-/// As [`execute`], for a fixture that looks after the job itself.
+/// Like [`execute`], for a fixture that manages the job itself.
 pub(crate) async fn start(
     server: &Server,
     fixture: &str,
@@ -52,16 +53,16 @@ pub(crate) async fn start(
 
 /// Finds a job by its id.
 pub(crate) async fn find(server: &Server, id: &str) -> Result<Job, ErrorData> {
-    let id: JobId = id.parse().map_err(|_| ErrorData::invalid_params("this was not returned from here", None))?;
+    let id: JobId = id.parse().map_err(|_| ErrorData::invalid_params("this was not returned by this server", None))?;
     get(server, id).await
 }
 
-/// Returns a job that is there.
+/// Reads a job that exists.
 pub(crate) async fn get(server: &Server, id: JobId) -> Result<Job, ErrorData> {
     server.jobs().job(id).await.map_err(|error| failed(&error))
 }
 
-/// Returns which fixture a job is of.
+/// Returns the fixture of a job.
 pub(crate) fn fixture(job: &Job) -> Option<&str> {
     job.spec.labels.get(LABEL).map(String::as_str)
 }
@@ -73,7 +74,7 @@ pub(crate) async fn stdout(server: &Server, id: JobId) -> Result<String, ErrorDa
     Ok(String::from_utf8_lossy(&chunk.bytes(None)).into_owned())
 }
 
-/// Looks at a job and its standard output, and again whenever there is more of it.
+/// Reads a job and its standard output, and again whenever there is more output.
 pub(crate) struct Following<'a> {
     server: &'a Server,
     id: JobId,
@@ -89,7 +90,7 @@ impl<'a> Following<'a> {
         if let Some(seen) = self.seen {
             self.server.jobs().more_output(self.id, seen).await.map_err(|error| failed(&error))?;
         }
-        // The job first: what it wrote before it ended is there, then.
+        // The job first: if it has ended, all of its output can be read afterwards.
         let job = get(self.server, self.id).await?;
         self.seen = Some(Cursor(job.output.bytes));
         Ok((job, stdout(self.server, self.id).await?))
@@ -107,7 +108,7 @@ pub(crate) async fn result(server: &Server, id: JobId, context: &Context) -> Res
     }
 }
 
-/// Returns the task that a job is, for whoever called for the job.
+/// Returns the task of a new job.
 pub(crate) async fn created(server: &Server, job: &Job, context: &Context) -> Result<CreateTaskResult, ErrorData> {
     let task = as_task(server, job, context).await?.task;
     Ok(CreateTaskResult::new(DetailedTask::new(task, TaskPayload::Working).task))

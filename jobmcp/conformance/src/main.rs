@@ -1,8 +1,9 @@
-//! `jobmcp` with the tools, prompts and resources that the official conformance suite asks of a server by name: for tests, and
-//! in no release.
+//! `jobmcp` with the tools, prompts and resources that the official conformance suite requires by name: for tests, and
+//! not part of any release.
 //!
-//! They stand before the server, which answers everything else. What a tool of them does, a job does that `execute` starts; so
-//! the suite judges how this server runs jobs and tells of them, and not how well a fixture pretends to work.
+//! The fixtures answer first, and the server answers everything else. The work of a fixture's tool is done by a job
+//! started with `execute`, so that the suite tests how this server runs and reports jobs, and not how well a fixture
+//! pretends to.
 
 mod content;
 mod dialogue;
@@ -24,7 +25,7 @@ use rmcp::{RoleServer, ServerHandler};
 
 type Context = RequestContext<RoleServer>;
 
-/// The server with the fixtures before it, as one client sees it.
+/// The server with the fixtures in front of it, as seen by one client.
 #[derive(Debug)]
 struct Fixtures(Server);
 
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
     jobmcp::main_behind(Fixtures)
 }
 
-#[expect(deprecated, reason = "what is deprecated in the protocol is passed on as well")]
+#[expect(deprecated, reason = "deprecated parts of the protocol are passed on as well")]
 impl ServerHandler for Fixtures {
     fn get_info(&self) -> ServerConfig {
         self.0.get_info()
@@ -68,7 +69,7 @@ impl ServerHandler for Fixtures {
 
     async fn update_task(&self, request: UpdateTaskParams, context: Context) -> Result<(), ErrorData> {
         let (id, answers) = (request.task_id.clone(), request.input_responses.clone());
-        // The server knows which tasks there are.
+        // The server checks that the task exists.
         self.0.update_task(request, context).await?;
         tools::update(&self.0, &id, &answers).await
     }
@@ -119,7 +120,7 @@ impl ServerHandler for Fixtures {
     }
 
     async fn subscribe(&self, request: SubscribeRequestParams, context: Context) -> Result<(), ErrorData> {
-        // It never changes, so that there is nothing to tell.
+        // It never changes, so there is nothing to notify about.
         if request.uri == content::WATCHED {
             return Ok(());
         }

@@ -22,22 +22,22 @@ pub(crate) struct Fixture {
 }
 
 enum Nature {
-    /// Runs a line of a shell, which has the arguments of the call as variables, and an image and a sound.
+    /// Runs a shell line, with the arguments of the call, an image and a sound as variables.
     Runs(&'static str, Answer),
-    /// Asks these questions, round after round.
+    /// Asks these questions in rounds.
     Asks(&'static [&'static str], When),
 }
 
 enum Answer {
-    /// What `execute` answers after so many seconds.
+    /// The answer of `execute` after this many seconds.
     After(f64),
-    /// The same after the end, as an error.
+    /// The answer at the end of the job, as an error.
     Error,
-    /// What the job wrote, as something else.
+    /// The output of the job, converted.
     Content(fn(String) -> Vec<ContentBlock>),
-    /// Each line is told at once, as so much progress of 100.
+    /// The answer at the end. Each line of output is reported at once, as progress of 100.
     Progress,
-    /// A task for those who know tasks, and nothing for others. Its result is an error.
+    /// A task whose result is an error. Clients that do not support tasks are refused.
     ErrorTask,
     /// The same, but the task fails.
     FailedTask,
@@ -46,15 +46,15 @@ enum Answer {
 /// When a dialogue becomes a task.
 enum When {
     Never,
-    /// When there is nothing more to ask.
+    /// After the last question.
     AtEnd,
-    /// Before anything is asked: the task asks.
+    /// Before the first question: the task asks.
     AtOnce,
-    /// Never, and what a client cannot answer is not asked.
+    /// Never, and questions that the client does not support are skipped.
     NeverIfNotUnderstood,
 }
 
-/// As long as a call may wait.
+/// Waits as long as a call can.
 const WAITS: Answer = Answer::After(50.0);
 
 static FIXTURES: LazyLock<Vec<Fixture>> = LazyLock::new(|| {
@@ -109,7 +109,7 @@ static FIXTURES: LazyLock<Vec<Fixture>> = LazyLock::new(|| {
             takes(&json!({})),
             Runs("for done in 0 50 100; do echo $done; sleep 0.05; done", Progress),
         ),
-        // The suite hangs up after 10 seconds, and fetches the answer with a new connection.
+        // The suite disconnects after 10 seconds, and fetches the answer over a new connection.
         ("test_reconnection", takes(&json!({})), Runs("sleep 11; echo 'still here'", WAITS)),
         ("test_logging_tool", takes(&json!({})), Runs("echo 'this server sends no log'", WAITS)),
         ("json_schema_2020_12_tool", everything(), Runs("true", WAITS)),
@@ -150,7 +150,7 @@ static FIXTURES: LazyLock<Vec<Fixture>> = LazyLock::new(|| {
     .collect()
 });
 
-/// Returns the schema of these arguments.
+/// Returns the schema for these arguments.
 fn takes(properties: &Value) -> JsonObject {
     object(json!({ "type": "object", "properties": properties }))
 }
@@ -159,7 +159,7 @@ fn object(value: Value) -> JsonObject {
     if let Value::Object(object) = value { object } else { JsonObject::new() }
 }
 
-/// A schema in which each keyword must stay what it is.
+/// A schema in which all keywords must be preserved.
 fn everything() -> JsonObject {
     object(json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -258,7 +258,7 @@ async fn run(
                     told += 1;
                     if let (Some(token), Ok(done)) = (context.meta.get_progress_token(), line.parse()) {
                         let progress = ProgressNotificationParam::new(token, done).with_total(100.0);
-                        // As everywhere: a client that does not listen is no reason to end.
+                        // As in the server, the call goes on even if the client cannot be notified.
                         let _ = context.peer.notify_progress(progress).await;
                     }
                 }
@@ -270,7 +270,7 @@ async fn run(
     }
 }
 
-/// Returns whether whoever calls can be answered with a task.
+/// Returns whether the caller can be answered with a task.
 fn knows_tasks(context: &Context) -> bool {
     context.meta.client_capabilities().is_some_and(|capabilities| capabilities.supports_tasks())
         && context.meta.protocol_version() >= Some(ProtocolVersion::V_2026_07_28)
@@ -306,7 +306,7 @@ async fn ask(
     }
 }
 
-/// Says of a task what the server does not know of fixtures: that it asks, or what its end means.
+/// Adds to a task what the server does not know about fixtures: that it asks questions, or what its end means.
 pub(crate) async fn amend(server: &Server, id: &str, task: &mut DetailedTask) -> Result<(), ErrorData> {
     let job = job::find(server, id).await?;
     let Some(fixture) = job::fixture(&job).and_then(find) else { return Ok(()) };
@@ -315,8 +315,7 @@ pub(crate) async fn amend(server: &Server, id: &str, task: &mut DetailedTask) ->
             result.insert("isError".to_owned(), true.into());
         }
         (Nature::Runs(_, Answer::FailedTask), TaskPayload::Completed { .. }) => {
-            let error =
-                object(json!({ "code": ErrorCode::INTERNAL_ERROR.0, "message": "The job did not survive this." }));
+            let error = object(json!({ "code": ErrorCode::INTERNAL_ERROR.0, "message": "The job crashed." }));
             *task = DetailedTask::new(task.task.clone(), TaskPayload::Failed { error });
         }
         (Nature::Asks(..), TaskPayload::Working) => {
@@ -331,7 +330,7 @@ pub(crate) async fn amend(server: &Server, id: &str, task: &mut DetailedTask) ->
     Ok(())
 }
 
-/// Passes on answers to a task that asks.
+/// Passes on answers to the questions of a task.
 pub(crate) async fn update(server: &Server, id: &str, answers: &InputResponses) -> Result<(), ErrorData> {
     let job = job::find(server, id).await?;
     match job::fixture(&job).and_then(find) {

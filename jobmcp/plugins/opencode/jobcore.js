@@ -4,7 +4,7 @@
 
 import { spawn } from "node:child_process"
 
-// Exits with 2 when a job has ended, with what to say about it on standard error. Only one of these waits at a time.
+// The hook exits with 2 when a job has ended, and describes it on standard error. Only one hook waits at a time.
 const nextEnd = (directory) =>
   new Promise((resolve) => {
     const hook = spawn("jobcli", ["hook", "opencode", "stop"], { cwd: directory, stdio: ["pipe", "ignore", "pipe"] })

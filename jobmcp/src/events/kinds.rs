@@ -1,4 +1,4 @@
-//! What is offered: a type of event for each thing that happens to jobs and that somebody may want to react to.
+//! The types of events on offer: one for each change of a job that a client may want to react to.
 
 use jobcore::Status;
 use jobcore::store::EventKind;
@@ -6,8 +6,8 @@ use rmcp::model::ErrorData;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The types, in the order in which things happen to a job. That another supervisor is in charge changes nothing for the job,
-/// and is none.
+/// The types, in the order in which they occur in the life of a job. A change of the supervisor is not one of them,
+/// since it changes nothing for the job.
 pub(super) const OFFERED: [Kind; 11] = [
     Kind(EventKind::Submitted, "job.submitted", "A job was submitted: it is on record, and queued until it starts."),
     Kind(EventKind::Started, "job.started", "The command of a job was started."),
@@ -34,28 +34,28 @@ pub(super) const OFFERED: [Kind; 11] = [
     Kind(EventKind::Removed, "job.removed", "The record and the output of a job were removed."),
 ];
 
-/// A type of event: what it is in the feed, its name and what it means.
+/// A type of event: its kind in the feed, its name and its meaning.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kind(pub(super) EventKind, pub(super) &'static str, &'static str);
 
-/// Which page of the types is wanted.
+/// The requested page of types.
 #[derive(Debug, Deserialize)]
 pub(super) struct Page {
     #[serde(default)]
     cursor: Option<String>,
 }
 
-/// Returns the types, all on one page. `webhooks` says whether they may be posted, too.
+/// Returns the types, all on one page. `webhooks` tells whether webhooks are permitted.
 pub(super) fn list(page: &Page, webhooks: bool) -> Result<Value, ErrorData> {
     let delivery: &[_] = if webhooks { &["poll", "push", "webhook"] } else { &["poll", "push"] };
     match page.cursor {
         None => Ok(json!({ "resultType": "complete", "events": OFFERED.map(|kind| kind.described(delivery)) })),
-        Some(_) => Err(ErrorData::invalid_params("the cursor is none that was returned from here", None)),
+        Some(_) => Err(ErrorData::invalid_params("the cursor was not returned by this server", None)),
     }
 }
 
 impl Kind {
-    /// Returns the type of this name.
+    /// Returns the type with this name.
     pub(super) fn named(name: &str) -> Option<Self> {
         OFFERED.into_iter().find(|kind| kind.1 == name)
     }
@@ -75,31 +75,32 @@ impl Kind {
         let mut properties = json!({
             "job_id": { "type": "string", "description": "Only this job: its id or its short id" },
         });
-        // Of a job that was removed, nothing else is known.
+        // Of a removed job, only the id is known.
         if self.0 != EventKind::Removed {
-            properties["name"] = json!({ "type": "string", "description": "Only jobs of this name" });
+            properties["name"] = json!({ "type": "string", "description": "Only jobs with this name" });
             properties["label"] =
                 json!({ "type": "string", "description": "Only jobs with this label: NAME or NAME=VALUE" });
             properties["group"] = json!({ "type": "string", "description": "Only jobs of this group" });
             properties["project"] = json!({ "type": "string", "description": "Only jobs of the project in this directory: an absolute path" });
-            properties["mine"] = json!({ "type": "boolean", "description": "Only jobs that the conversation of this request submitted" });
+            properties["mine"] =
+                json!({ "type": "boolean", "description": "Only jobs submitted by the conversation of this request" });
         }
         if self.0 == EventKind::Ended {
             let ends: Vec<_> = Status::ALL.into_iter().filter(|status| status.is_final()).collect();
             properties["status"] = json!({
-                "type": "array", "items": { "enum": ends }, "description": "Only jobs that ended so",
+                "type": "array", "items": { "enum": ends }, "description": "Only jobs that ended with one of these statuses",
             });
         }
         json!({ "type": "object", "properties": properties, "additionalProperties": false })
     }
 }
 
-/// The public shape of a job, of which only the id is known for certain: the job may have been removed since.
+/// The public shape of a job. Only the ids are always present: the job may have been removed since.
 fn payload() -> Value {
     json!({
         "type": "object",
-        "description": "The job as it is now, in the shape of `jobcli show --json`. Of one that was removed since, the ids \
-                        and how it ended.",
+        "description": "The job in its current state, in the shape of `jobcli show --json`. For a job removed since, the ids \
+        and how it ended.",
         "properties": {
             "job_id": { "type": "string" },
             "short_id": { "type": "string" },

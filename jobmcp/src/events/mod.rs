@@ -1,12 +1,12 @@
-//! Events of the extension `io.modelcontextprotocol/events`: what happens to jobs, for the programs that clients are. It is read
-//! from the feed of the store, in which each client keeps its own place, so that nothing is delivered and nothing kept for it.
+//! Events of the extension `io.modelcontextprotocol/events`, which report changes of jobs to client programs. They are
+//! read from the feed of the store. Each client keeps its own place in it, so the server keeps no state for it.
 
 // In the order in which to read them:
 // - `refusal.rs`: the errors of the extension
-// - `kinds.rs`, `wanted.rs`: what is offered, and which of it a subscription wants
+// - `kinds.rs`, `wanted.rs`: the types of events, and which of them a subscription wants
 // - `reading.rs`, `subscription.rs`: the occurrences of a subscription, from a place in the feed on
 // - `shared.rs`: what all clients share
-// - `poll.rs`, `stream.rs`, `webhook/`: the ways in which a client gets them
+// - `poll.rs`, `stream.rs`, `webhook/`: the ways of delivery
 
 mod kinds;
 mod poll;
@@ -27,10 +27,10 @@ use crate::text;
 
 pub(crate) use self::shared::Shared;
 
-/// What the extension is called where a server says what it can do.
+/// The name of the extension in the server's capabilities.
 pub(crate) const EXTENSION: &str = "io.modelcontextprotocol/events";
 
-/// How much is said of params that cannot be read.
+/// The longest part of an error about params that is shown, in characters.
 const LONGEST: usize = 300;
 
 /// A request of the extension.
@@ -44,7 +44,7 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    /// Returns the request that a method is, if it is one of these.
+    /// Returns the request for a method, if it is one of these.
     pub(crate) fn of(method: &str) -> Option<Self> {
         let all = [Self::List, Self::Poll, Self::Stream, Self::Subscribe, Self::Unsubscribe];
         all.into_iter().find(|known| known.as_str() == method)
@@ -63,14 +63,14 @@ impl Method {
     fn params<T: DeserializeOwned>(self, params: Option<Value>) -> Result<T, ErrorData> {
         serde_json::from_value(params.unwrap_or_else(|| json!({}))).map_err(|error| {
             let reason = text::cut(&error.to_string(), LONGEST);
-            ErrorData::invalid_params(format!("the params are not what {} takes: {reason}", self.as_str()), None)
+            ErrorData::invalid_params(format!("invalid params for {}: {reason}", self.as_str()), None)
         })
     }
 }
 
-/// What the server says of the extension.
+/// The server's capability for the extension.
 pub(crate) fn capability() -> JsonObject {
-    // What is offered changes with the program alone.
+    // The types change only with the program.
     JsonObject::from_iter([("listChanged".to_owned(), false.into())])
 }
 

@@ -1,4 +1,4 @@
-//! `events/poll`: what happened since the client asked last.
+//! `events/poll`: the events since the client last asked.
 
 use rmcp::model::ErrorData;
 use serde::Deserialize;
@@ -9,13 +9,13 @@ use super::refusal;
 use super::subscription::Subscription;
 use crate::server::Server;
 
-/// How many occurrences are returned unless the request says otherwise, and at most.
+/// How many occurrences are returned by default, and at most.
 const USUAL: usize = 100;
 const MOST: usize = 500;
-/// After how long the client is to ask again. An answer takes a millisecond.
+/// When the client should ask again. An answer takes about a millisecond.
 const AGAIN_MS: u64 = 5_000;
 
-/// How much is wanted at once.
+/// How many events are wanted at once.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Bound {
@@ -25,7 +25,7 @@ pub(super) struct Bound {
 
 pub(super) async fn answer(server: &Server, subscription: &Subscription, bound: &Bound) -> Result<Value, ErrorData> {
     let most = match bound.max_events {
-        Some(0) => return Err(ErrorData::invalid_params("maxEvents: 1 is the least", None)),
+        Some(0) => return Err(ErrorData::invalid_params("maxEvents: use at least 1", None)),
         most => most.unwrap_or(USUAL).min(MOST),
     };
     let mut reading = subscription.reading(server).await?;

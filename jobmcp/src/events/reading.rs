@@ -13,16 +13,16 @@ use tokio::sync::{Mutex, watch};
 use super::refusal;
 use super::wanted::Wanted;
 
-/// How many occurrences are read at a time by what delivers all of them.
+/// How many occurrences are read at a time by deliveries without a limit of their own.
 pub(super) const PAGE: usize = 100;
-/// How many events are read at a time, and how many are looked at before what was found is returned.
+/// How many events are read at a time, and after how many the occurrences found so far are returned.
 const EVENTS: usize = 500;
 const LOOKED_AT: u64 = 5_000;
-/// How large the shape of a job may be, in bytes: a command may have megabytes.
+/// The largest shape of a job that is sent, in bytes: a command may have megabytes.
 const LARGEST: usize = 64 << 10;
 
-/// What all who read the feed know of it. One of those who wait waits for the kernel, and the others for what it reads: a user has
-/// no more than some hundred descriptors to be told of changed files.
+/// The end of the feed, shared by all readers. Only one waiting reader watches for changed files, and the others wait
+/// for its result: a user can have only some hundred inotify instances.
 #[derive(Debug, Default)]
 pub(crate) struct Feed {
     /// The number that the next event will have.
@@ -31,10 +31,10 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Takes note of what was read of the end, when it was known to be at `known` before that.
+    /// Notes the end that was read. `known` is the end that was known before reading.
     fn ends(&self, known: u64, end: u64) {
         self.end.send_if_modified(|now| {
-            // Less than before is what is left of a feed that was lost.
+            // A smaller end than before means that the feed was lost and starts again.
             let end = if end < known { end } else { end.max(*now) };
             std::mem::replace(now, end) != end
         });
@@ -48,21 +48,21 @@ pub(super) struct Reading {
     jobs: JobManager,
     wanted: Wanted,
     next: u64,
-    /// What happened before this time is passed over.
+    /// Events before this time are skipped.
     oldest: Option<Timestamp>,
 }
 
-/// A part of what happened.
+/// A batch of occurrences.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) occurrences: Vec<Occurrence>,
-    /// Whether something may have been passed over that was wanted.
+    /// Whether wanted events may have been skipped.
     pub(super) truncated: bool,
     /// Whether there may be more.
     pub(super) more: bool,
 }
 
-/// Something that happened.
+/// An event, as it is delivered.
 #[derive(Debug)]
 pub(super) struct Occurrence {
     number: u64,
@@ -70,12 +70,12 @@ pub(super) struct Occurrence {
 }
 
 impl Occurrence {
-    /// Returns it as it is polled for.
+    /// Returns it in the form for polling.
     pub(super) fn into_fields(self) -> Value {
         self.fields
     }
 
-    /// Returns it with the place behind it.
+    /// Returns it with the cursor after it.
     pub(super) fn with_cursor(mut self) -> Value {
         self.fields["cursor"] = cursor(self.number + 1);
         self.fields
@@ -83,7 +83,7 @@ impl Occurrence {
 }
 
 impl Reading {
-    /// Goes to the place that a cursor names; without one, to the end of the feed. `max_age_ms` is for what is behind a cursor.
+    /// Starts at a cursor, or at the end of the feed without one. `max_age_ms` limits the age of events after a cursor.
     pub(super) async fn start(
         feed: Arc<Feed>,
         jobs: JobManager,
@@ -96,23 +96,23 @@ impl Reading {
             return Ok(Self { feed, jobs, wanted, next, oldest: None });
         };
         let next = place(cursor).ok_or_else(refusal::wrong_cursor)?;
-        // What is too long ago to be said is as good as no bound.
+        // An age out of range is treated as no limit.
         let age = max_age_ms.and_then(|age| i64::try_from(age).ok()).map(SignedDuration::from_millis);
         let oldest = age.and_then(|age| Timestamp::now().checked_sub(age).ok());
         Ok(Self { feed, jobs, wanted, next, oldest })
     }
 
-    /// Returns where it is: all before it was returned, or is not wanted.
+    /// Returns the current place: everything before it was returned, or is not wanted.
     pub(super) fn cursor(&self) -> Value {
         cursor(self.next)
     }
 
-    /// Returns where a batch begins that was read last.
+    /// Returns the place where the batch that was read last begins.
     pub(super) fn before(&self, batch: &Batch) -> Value {
         cursor(batch.occurrences.first().map_or(self.next, |first| first.number))
     }
 
-    /// Reads on, until there are `most` occurrences or no more.
+    /// Reads until there are `most` occurrences, or no more for now.
     pub(super) async fn read(&mut self, most: usize) -> Result<Batch, Error> {
         let mut batch = Batch::default();
         let mut looked_at = 0;
@@ -121,7 +121,7 @@ impl Reading {
             let mut events = self.jobs.events(self.next, EVENTS).await?;
             self.feed.ends(known, events.end);
             if events.end < self.next {
-                // All were lost, and numbers begin again.
+                // The feed was lost, and numbers start again.
                 (self.next, batch.truncated) = (0, true);
                 events = self.jobs.events(0, EVENTS).await?;
             }
@@ -143,11 +143,11 @@ impl Reading {
         }
     }
 
-    /// Waits until something more may have happened.
+    /// Waits until there may be more events.
     pub(super) async fn more(&self) -> Result<(), Error> {
         let mut end = self.feed.end.subscribe();
         tokio::select! {
-            // Another one has read it; the sender is in the feed itself.
+            // Another reader has read it. The sender is in the feed itself, so this cannot fail.
             _ = end.wait_for(|end| *end > self.next) => Ok(()),
             happened = async {
                 let _turn = self.feed.turn.lock().await;
@@ -175,7 +175,7 @@ impl Reading {
             }
             Ok(_) => return Ok(()),
             Err(Error::NotFound { .. } | Error::Damaged { .. }) if self.wanted.is_by_id() => known(event),
-            // Nobody can say any more whether it was wanted.
+            // It can no longer be determined whether the event was wanted.
             Err(Error::NotFound { .. } | Error::Damaged { .. }) => {
                 batch.truncated = true;
                 return Ok(());
@@ -193,7 +193,7 @@ impl Reading {
     }
 }
 
-/// Returns what the feed itself says of a job.
+/// Returns what the feed itself contains about a job.
 fn known(event: &JobEvent) -> Value {
     let mut data = json!({ "job_id": event.job_id, "short_id": event.job_id.short() });
     for (field, value) in [("status", json!(event.status)), ("exit_code", json!(event.exit_code))] {
@@ -204,12 +204,12 @@ fn known(event: &JobEvent) -> Value {
     data
 }
 
-/// Returns the cursor of a place in the feed. Clients keep it and look at nothing in it.
+/// Returns the cursor for a place in the feed, which is opaque to clients.
 fn cursor(number: u64) -> Value {
     number.to_string().into()
 }
 
-/// Returns the place that a cursor names.
+/// Returns the place of a cursor.
 fn place(cursor: &str) -> Option<u64> {
     let number = cursor.parse().ok()?;
     (self::cursor(number) == cursor).then_some(number)
@@ -220,11 +220,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_is_the_latest_that_was_read_unless_the_feed_was_lost() {
+    fn the_end_is_the_largest_read_unless_the_feed_was_lost() {
         let feed = Feed::default();
         let known = || *feed.end.borrow();
         feed.ends(0, 7);
-        // What was read before, and is told afterwards.
+        // Read earlier, but noted later.
         feed.ends(0, 5);
         assert_eq!(known(), 7);
         feed.ends(7, 2);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_what_was_returned_and_nothing_else() {
+    fn only_returned_cursors_are_accepted() {
         for number in [0, 7, u64::MAX] {
             assert_eq!(place(cursor(number).as_str().unwrap()), Some(number));
         }

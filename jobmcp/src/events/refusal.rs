@@ -6,16 +6,16 @@ use serde_json::json;
 
 use crate::text;
 
-/// How much is shown of a word that is none of ours.
+/// How many characters of an unknown word are shown.
 const SHOWN: usize = 100;
 
-/// What is named is not there.
+/// The named event or subscription does not exist.
 const NOT_FOUND: ErrorCode = ErrorCode(-32023);
-/// There is no more of what is limited.
+/// A limit is reached.
 const RESOURCE_EXHAUSTED: ErrorCode = ErrorCode(-32025);
-/// It is not offered here.
+/// The feature is not supported.
 const UNSUPPORTED: ErrorCode = ErrorCode(-32026);
-/// A receiver cannot be reached, or does not want to be one.
+/// A receiver cannot be reached, or failed the verification.
 const CALLBACK_ENDPOINT: ErrorCode = ErrorCode(-32027);
 
 pub(super) fn no_such_event(name: &str, offered: &str) -> ErrorData {
@@ -24,11 +24,11 @@ pub(super) fn no_such_event(name: &str, offered: &str) -> ErrorData {
 }
 
 pub(super) fn no_such_subscription() -> ErrorData {
-    let reason = "there is no such subscription: it has ended, or was made with another name, arguments or url";
+    let reason = "there is no such subscription: it has ended, or was created with another name, arguments or url";
     ErrorData::new(NOT_FOUND, reason, Some(json!({ "kind": "subscription" })))
 }
 
-/// Says that events are not delivered so; or, where webhooks are not permitted, not by them either.
+/// Returns the error for an unsupported way of delivery, or for webhooks on a server that does not permit them.
 pub(super) fn unsupported_delivery(mode: &str, are_permitted: bool) -> ErrorData {
     let reason = match are_permitted {
         true => "a subscription is delivered by webhook; use events/poll or events/stream for other ways",
@@ -49,11 +49,11 @@ pub(super) fn too_many_subscriptions(most: usize) -> ErrorData {
 }
 
 pub(super) fn wrong_arguments(reason: &str) -> ErrorData {
-    ErrorData::invalid_params(format!("the arguments are not what the event takes: {reason}"), None)
+    ErrorData::invalid_params(format!("invalid arguments for the event: {reason}"), None)
 }
 
 pub(super) fn wrong_cursor() -> ErrorData {
-    let reason = "the cursor is none that was returned from here; without one, what happens from now on is returned";
+    let reason = "the cursor was not returned by this server; leave it out to get events from now on";
     ErrorData::invalid_params(reason, None)
 }
 

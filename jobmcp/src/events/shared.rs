@@ -1,4 +1,4 @@
-//! What all clients of a server share of the extension.
+//! The state of the extension that all clients share.
 
 use std::sync::Arc;
 
@@ -8,20 +8,20 @@ use super::reading::Feed;
 use super::webhook::Webhooks;
 use crate::cli;
 
-/// How many streams there may be at a time.
+/// The limit on concurrent streams.
 pub(super) const MOST_STREAMS: usize = 100;
 
-/// What they share.
+/// The shared state.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(super) feed: Arc<Feed>,
-    /// The places for streams.
+    /// Permits for streams.
     pub(super) streams: Semaphore,
     pub(super) webhooks: Webhooks,
 }
 
 impl Shared {
-    /// Nothing yet, and events may be posted to these places.
+    /// Creates the state. `webhooks` lists where events can be posted.
     pub(crate) fn new(webhooks: &[cli::Webhooks]) -> Self {
         Self { feed: Arc::default(), streams: Semaphore::new(MOST_STREAMS), webhooks: Webhooks::new(webhooks) }
     }

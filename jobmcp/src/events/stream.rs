@@ -1,4 +1,4 @@
-//! `events/stream`: what happens, as it does, for as long as the request lasts.
+//! `events/stream`: events as they happen, for as long as the request lasts.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::shared::MOST_STREAMS;
 use super::subscription::Subscription;
 use crate::server::{Context, Server};
 
-/// How often a client is told that the stream is alive, and where it is.
+/// How often a client gets a heartbeat with the cursor of the stream.
 const HEARTBEAT: Duration = Duration::from_secs(25);
 
 pub(super) async fn answer(
@@ -30,7 +30,7 @@ pub(super) async fn answer(
     let first = reading.read(PAGE).await.map_err(|error| refusal::failed(&error))?;
     let client = Client { peer: context.peer.clone(), id: context.id.clone() };
     tokio::select! {
-        // Nobody listens any longer: nobody reads what is returned.
+        // The client has cancelled the request, and does not read the result.
         () = context.ct.cancelled() => {}
         () = server.closing().cancelled() => {}
         () = follow(&mut reading, first, &client) => {}
@@ -40,7 +40,7 @@ pub(super) async fn answer(
     Ok(json!({ "resultType": "complete", "_meta": meta }))
 }
 
-/// Tells a client what happens, until it has gone.
+/// Notifies a client of events until it disconnects.
 async fn follow(reading: &mut Reading, first: Batch, client: &Client) {
     let active =
         |reading: &Reading, batch: &Batch| json!({ "cursor": reading.before(batch), "truncated": batch.truncated });
@@ -55,7 +55,7 @@ async fn follow(reading: &mut Reading, first: Batch, client: &Client) {
                     if !client.tell_error(&error).await {
                         return;
                     }
-                    // Whatever it is, it is no better a moment later.
+                    // Wait for the next heartbeat, since an error probably lasts.
                     heartbeats.tick().await;
                 }
                 false
@@ -63,7 +63,8 @@ async fn follow(reading: &mut Reading, first: Batch, client: &Client) {
             _ = heartbeats.tick() => true,
         };
         loop {
-            // On a heartbeat, too: what nobody did, such as the end of a job that nobody saw, is put on record by a look.
+            // On a heartbeat as well: reading records ends that were not observed, such as that of a job without a
+            // supervisor.
             let batch = match reading.read(PAGE).await {
                 Ok(batch) => batch,
                 Err(error) if client.tell_error(&error).await => {
@@ -96,7 +97,7 @@ struct Client {
 }
 
 impl Client {
-    /// Tells something, and returns whether the client is still there.
+    /// Sends a notification, and returns whether the client is still connected.
     async fn tell(&self, what: &str, params: Value) -> bool {
         let mut notification = CustomNotification::new(format!("notifications/events/{what}"), Some(params));
         let mut meta = NotificationMetaObject::new();
@@ -114,7 +115,7 @@ impl Client {
         true
     }
 
-    /// Tells that something failed that may work later.
+    /// Notifies the client of an error that may be temporary.
     async fn tell_error(&self, error: &Error) -> bool {
         tracing::warn!(%error, "the events cannot be read");
         self.tell("error", json!({ "error": refusal::failed(error) })).await

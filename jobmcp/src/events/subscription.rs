@@ -1,4 +1,4 @@
-//! What a client wants, and from where on.
+//! What a client wants, and from which place in the feed on.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::reading::Reading;
 use super::wanted::Wanted;
 use crate::server::Server;
 
-/// The params that all ways of delivery have.
+/// The params shared by all ways of delivery.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Subscription {
@@ -23,7 +23,7 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    /// Goes to its place in the feed.
+    /// Starts reading at its place in the feed.
     pub(super) async fn reading(&self, server: &Server) -> Result<Reading, ErrorData> {
         let wanted = Wanted::new(&self.name, self.arguments.clone(), server.call().caller())?;
         let (feed, jobs) = (Arc::clone(&server.events().feed), server.jobs().clone());

@@ -11,11 +11,11 @@ use super::kinds::{Kind, OFFERED};
 use super::refusal;
 use crate::text;
 
-/// How much is shown of a name that there is not, and of what is wrong with arguments.
+/// How many characters are shown of an unknown name, and of an error in arguments.
 const SHOWN: usize = 100;
 const LONGEST: usize = 300;
 
-/// The arguments that types of events take, as their schemas say.
+/// The arguments of the types of events, as in their schemas.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
@@ -30,17 +30,17 @@ struct Arguments {
     status: Vec<Status>,
 }
 
-/// A type of event, and of which jobs.
+/// A type of event, and the jobs for which it is wanted.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) kind: Kind,
     jobs: Query,
-    /// Only these ends; all if it is empty.
+    /// Only these final statuses; all if empty.
     ends: Vec<Status>,
 }
 
 impl Wanted {
-    /// Reads what a subscription of `caller` wants.
+    /// Parses what a subscription of `caller` wants.
     pub(super) fn new(name: &str, arguments: Option<JsonObject>, caller: Option<&Caller>) -> Result<Self, ErrorData> {
         let Some(kind) = Kind::named(name) else {
             let offered = OFFERED.map(|kind| kind.1).join(", ");
@@ -70,11 +70,11 @@ impl Wanted {
             .with_caller(caller);
         match kind.0 {
             EventKind::Removed if jobs != Query::default() => {
-                return Err(refusal::wrong_arguments("of a job that was removed only the `job_id` is known"));
+                return Err(refusal::wrong_arguments("for a removed job only the `job_id` is known"));
             }
             EventKind::Ended if status.iter().all(|status| status.is_final()) => {}
             _ if status.is_empty() => {}
-            _ => return Err(refusal::wrong_arguments("`status` is how jobs ended, and only `job.ended` takes it")),
+            _ => return Err(refusal::wrong_arguments("`status` is how jobs ended, and only `job.ended` accepts it")),
         }
         if let Some(id) = job_id {
             let wrong = |error: ParseError| refusal::wrong_arguments(&format!("job_id: {error}"));
@@ -83,19 +83,19 @@ impl Wanted {
         Ok(Self { kind, jobs, ends: status })
     }
 
-    /// Returns whether an event may be one of these, by what the feed says of it.
+    /// Returns whether an event may be wanted, judging by the feed alone.
     pub(super) fn may_be(&self, event: &JobEvent) -> bool {
         event.event == self.kind.0
             && self.jobs.may_be(event.job_id)
             && (self.ends.is_empty() || event.status.is_none_or(|status| self.ends.contains(&status)))
     }
 
-    /// Returns whether an event of this job, which may be one of these, is.
+    /// Returns whether an event that may be wanted is, judging by its job.
     pub(super) fn is_of(&self, job: &Job) -> bool {
         self.jobs.matches(job)
     }
 
-    /// Returns whether the feed alone says enough, as of a job that was removed.
+    /// Returns whether the feed alone decides, so that the job is not needed and may have been removed.
     pub(super) fn is_by_id(&self) -> bool {
         let Some(prefix) = &self.jobs.prefix else { return self.jobs == Query::default() };
         self.jobs == Query::default().with_prefix(prefix.clone())
@@ -114,27 +114,27 @@ mod tests {
         Wanted::new(name, Some(arguments), None)
     }
 
-    #[test_case("job.ended", json!({ "mine": true }), "conversation"; "nobody whose jobs they are")]
-    #[test_case("job.ended", json!({ "jobs": "x" }), "unknown field `jobs`"; "an argument that there is not")]
-    #[test_case("job.ended", json!({ "status": ["running"] }), "how jobs ended"; "no end")]
-    #[test_case("job.started", json!({ "status": ["failed"] }), "only `job.ended`"; "an end of what has none")]
-    #[test_case("job.removed", json!({ "name": "x" }), "only the `job_id`"; "what is not known any more")]
-    #[test_case("job.ended", json!({ "job_id": "not an id" }), "job_id"; "no id")]
-    #[test_case("job.ended", json!({ "name": "" }), "name"; "no name")]
+    #[test_case("job.ended", json!({ "mine": true }), "conversation"; "no caller")]
+    #[test_case("job.ended", json!({ "jobs": "x" }), "unknown field `jobs`"; "an unknown argument")]
+    #[test_case("job.ended", json!({ "status": ["running"] }), "how jobs ended"; "not a final status")]
+    #[test_case("job.started", json!({ "status": ["failed"] }), "only `job.ended`"; "a status for another event")]
+    #[test_case("job.removed", json!({ "name": "x" }), "only the `job_id`"; "a property of a removed job")]
+    #[test_case("job.ended", json!({ "job_id": "not an id" }), "job_id"; "not an id")]
+    #[test_case("job.ended", json!({ "name": "" }), "name"; "not a name")]
     fn wrong_arguments_are_refused(name: &str, arguments: Value, reason: &str) {
         let refused = wanted(name, arguments).unwrap_err();
         assert!(refused.code.0 == -32602 && refused.message.contains(reason), "{refused:?}");
     }
 
     #[test]
-    fn an_unknown_type_is_refused_with_those_that_there_are() {
+    fn an_unknown_type_is_refused_with_the_known_ones() {
         let refused = wanted("job.adopted", json!({})).unwrap_err();
         assert!(refused.code.0 == -32023 && refused.message.contains("job.ended"), "{refused:?}");
         assert_eq!(refused.data, Some(json!({ "kind": "event" })));
     }
 
     #[test]
-    fn the_feed_says_enough_of_ids_alone() {
+    fn only_filters_by_id_need_no_job() {
         for (arguments, enough) in [
             (json!({}), true),
             (json!({ "job_id": "3f9a2c1b", "status": ["failed"] }), true),

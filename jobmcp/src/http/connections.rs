@@ -1,4 +1,4 @@
-//! Connections: so many, and none that only keeps a place.
+//! Connections: a limited number, and none that only occupies a place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// How many there may be at a time. Others wait until one is closed.
+/// How many connections are served at a time. Others wait until one is closed.
 const MOST: usize = 512;
-/// How long a client may take to send the head of its first request, and then of the next one. Usual clients keep a
-/// connection for half of that, if they do not use it.
+/// How long a client may take to send the head of each request. Most clients close an unused connection after half of
+/// that.
 const HEAD: Duration = Duration::from_secs(10);
-/// How long it takes until another try makes sense, when a connection cannot be taken.
+/// How long to wait after a connection could not be accepted.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Serves until `closing`, and then those who have asked for something before.
+/// Serves connections until `closing`, and then finishes the requests under way.
 pub(super) async fn serve(listener: TcpListener, app: Router, closing: CancellationToken) {
     let served = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(MOST));
@@ -29,7 +29,7 @@ pub(super) async fn serve(listener: TcpListener, app: Router, closing: Cancellat
     let next = async || (Arc::clone(&room).acquire_owned().await, listener.accept().await);
     while let Some((place, accepted)) = closing.run_until_cancelled(next()).await {
         let Ok((stream, _)) = accepted else {
-            // There are too many open files, or the client has gone again.
+            // Too many open files, or the client has already disconnected.
             tokio::time::sleep(AGAIN).await;
             continue;
         };

@@ -1,7 +1,8 @@
-//! The server over streamable HTTP: the same handler, behind a token, and with limits to what it keeps for anybody.
+//! The server over streamable HTTP: the same handler, protected by a token, with limits on what it keeps for each
+//! client.
 
 // In the order in which to read them:
-// - `names.rs`: which names the server answers to
+// - `names.rs`: the host names that the server answers to
 // - `connections.rs`, `sessions.rs`, `turns.rs`: connections, sessions, and requests within one
 
 mod connections;
@@ -35,12 +36,12 @@ use crate::lines;
 use crate::server::{LARGEST_REQUEST, Server};
 use crate::token::Token;
 
-/// How long a client may take to send a request whose head it has sent.
+/// How long a client may take to send the body of a request.
 const BODY: Duration = Duration::from_secs(30);
-/// How long connections may take to close when all that there was to say is said.
+/// How long connections may take to close after the last answer.
 const CLOSING: Duration = Duration::from_millis(100);
 
-/// Serves clients until a signal ends this.
+/// Serves clients until a signal ends the server.
 pub(crate) async fn serve<H: ServerHandler>(
     server: Server,
     before: fn(Server) -> H,
@@ -55,7 +56,7 @@ pub(crate) async fn serve<H: ServerHandler>(
     let names = Names::of(address, hosts);
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(true)
-        // `names` look at both, and more closely.
+        // `names` checks Host and Origin, and more strictly.
         .disable_allowed_hosts()
         .with_max_request_body_bytes(LARGEST_REQUEST)
         .with_cancellation_token(silence.clone());
@@ -73,7 +74,7 @@ pub(crate) async fn serve<H: ServerHandler>(
         () = &mut serving => return,
         () = ending::by_signal() => closing.cancel(),
     }
-    // Calls that wait answer now. Only then are sessions ended, which would cut off their answers.
+    // Waiting calls answer now. Sessions are ended only afterwards, since that would cut off the answers.
     if tokio::time::timeout(ending::LAST_WORDS, &mut serving).await.is_err() {
         silence.cancel();
         let _ = tokio::time::timeout(CLOSING, serving).await;
@@ -88,7 +89,7 @@ async fn authorize(State(token): State<Token>, headers: HeaderMap, request: Requ
     (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], reason).into_response()
 }
 
-/// Reads a request to its end, so that what begins with it does not wait for who never comes to one.
+/// Reads the whole request before handling it, so that nothing waits for a client that never finishes.
 async fn read_whole(State(turns): State<Turns>, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     match tokio::time::timeout(BODY, to_bytes(body, LARGEST_REQUEST)).await {
@@ -101,7 +102,7 @@ async fn read_whole(State(turns): State<Turns>, request: Request, next: Next) ->
             if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE
                 && let Err(Some(answer)) = lines::read(&body, body.len())
             {
-                // What the SDK cannot read, it calls a media type that it does not know.
+                // The SDK reports invalid messages as an unsupported media type.
                 let json = [(CONTENT_TYPE, "application/json")];
                 return (StatusCode::BAD_REQUEST, json, answer.to_string()).into_response();
             }

@@ -1,4 +1,5 @@
-//! Which names the server answers to: pages of other sites, and names that somebody else made to point here, are refused.
+//! The host names that the server answers to. Pages of other sites, and other names that resolve to this machine, are
+//! refused.
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,12 +10,12 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// The names, without a port as in `localhost` and `[::1]`, or with the only one that is meant.
+/// The names, either without a port, such as `localhost` and `[::1]`, or with the only permitted one.
 #[derive(Debug, Clone)]
 pub(super) struct Names(Arc<[String]>);
 
 impl Names {
-    /// Returns those of this machine, of an address that is served, and more.
+    /// Returns the names of this machine, of the served address, and the given ones.
     pub(super) fn of(address: SocketAddr, more: &[String]) -> Self {
         let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned()];
         if !address.ip().is_unspecified() {
@@ -29,8 +30,8 @@ impl Names {
         )
     }
 
-    /// Returns whether an authority is one of these names, and nothing else but a port. Nothing is parsed that somebody
-    /// could have made to be parsed differently.
+    /// Returns whether an authority is one of these names, optionally with a port. The authority is compared and not
+    /// parsed, so that it cannot be crafted to be parsed differently elsewhere.
     fn have(&self, authority: &[u8]) -> bool {
         self.0.iter().any(|name| {
             let split = authority.split_at_checked(name.len());
@@ -40,7 +41,7 @@ impl Names {
         })
     }
 
-    /// Returns whether an origin is that of a page that one of these names serves.
+    /// Returns whether an origin is one of these names.
     fn have_origin(&self, origin: &[u8]) -> bool {
         ["http://", "https://"].iter().any(|scheme| {
             let split = origin.split_at_checked(scheme.len());
@@ -48,13 +49,13 @@ impl Names {
         })
     }
 
-    /// Refuses a request that is for somebody else, comes from a page of somebody else, or does not say.
+    /// Refuses a request for another host, from a page of another origin, or without a host.
     fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
         let (hosts, origins) = (headers.get_all(HOST), headers.get_all(ORIGIN));
         if hosts.iter().count() > 1 || origins.iter().count() > 1 {
             return Err((StatusCode::BAD_REQUEST, "A request has one Host, and one Origin at most.\n"));
         }
-        // A request may name its host in two places, and no two may differ.
+        // A request may name its host in two places, which must agree.
         let mut named =
             hosts.iter().map(|host| host.as_bytes()).chain(uri.authority().map(|host| host.as_str().as_bytes()));
         let Some(first) = named.next() else {
@@ -75,7 +76,7 @@ fn is_port(text: &[u8]) -> bool {
     digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok())
 }
 
-/// Lets requests pass that are meant for this server.
+/// Passes on requests that are meant for this server.
 pub(super) async fn known(State(names): State<Names>, request: Request, next: Next) -> Response {
     match names.check(request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,

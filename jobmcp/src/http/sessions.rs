@@ -1,4 +1,5 @@
-//! Sessions, which clients of before 2026-07-28 have: so many, and none that nobody uses. Few clients end theirs.
+//! Sessions, which clients before revision 2026-07-28 use: a limited number, and unused ones end, since few clients end
+//! theirs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -12,14 +13,14 @@ use rmcp::transport::streamable_http_server::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use tokio::time::Instant;
 
-/// How many there may be at a time. Each costs some 50 kB.
+/// How many sessions there may be at a time. Each takes about 50 kB.
 const MOST: usize = 500;
-/// How long one is kept that nobody uses. A call that waits counts for nothing, but that is a minute at most.
+/// How long an unused session is kept. A waiting call does not count as use, but takes a minute at most.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
 
 const SESSION: &str = "mcp-session-id";
 
-/// The sessions, and when each was used last.
+/// The sessions, and when each was last used.
 #[derive(Debug)]
 pub(super) struct Sessions {
     manager: Arc<LocalSessionManager>,
@@ -46,7 +47,7 @@ impl Sessions {
         }
     }
 
-    /// Takes note of what is new and what has ended, and ends what was not used for longest, if there are too many.
+    /// Notes new and ended sessions, and ends the least recently used ones if there are too many.
     async fn settle(&self) {
         let there: Vec<Arc<str>> = self.manager.sessions.read().await.keys().cloned().collect();
         let oldest: Vec<Arc<str>> = {
@@ -59,7 +60,7 @@ impl Sessions {
             ids.into_iter().map(|(_, id)| id).collect()
         };
         for id in oldest {
-            tracing::info!("there are too many sessions; the one that was not used for longest ends");
+            tracing::info!("too many sessions: ending the least recently used one");
             if let Err(error) = self.manager.close_session(&id).await {
                 tracing::warn!(%error, "cannot end a session");
             }
@@ -67,18 +68,18 @@ impl Sessions {
     }
 }
 
-/// Returns the session that a request or an answer is part of.
+/// Returns the session of a request or an answer.
 pub(super) fn session(headers: &HeaderMap) -> Option<&str> {
     headers.get(SESSION)?.to_str().ok()
 }
 
-/// Takes note of which session is used, begun and ended.
+/// Notes which sessions are used, started and ended.
 pub(super) async fn bound(State(sessions): State<Arc<Sessions>>, request: Request, next: Next) -> Response {
     let known = session(request.headers()).map(|id| sessions.touch(id)).is_some();
     let is_end = request.method() == Method::DELETE;
     let mut response = next.run(request).await;
     if is_end && response.status() == StatusCode::ACCEPTED {
-        // It is done, and not only accepted, of which some clients warn.
+        // The session has been ended, not just accepted for ending, about which some clients warn.
         *response.status_mut() = StatusCode::NO_CONTENT;
     }
     if !known && session(response.headers()).is_some() {

@@ -1,4 +1,4 @@
-//! Requests of one session that have one id: one after the other, since the SDK would answer only one of them.
+//! Serializes requests with the same id in a session, since the SDK would answer only one of them.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use axum::response::Response;
 use http_body_util::BodyExt;
 use tokio::sync::Notify;
 
-/// The requests that are being answered: their sessions and ids.
+/// The requests being answered: their sessions and ids.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Turns(Arc<Shared>);
 
@@ -23,7 +23,7 @@ impl Turns {
     pub(super) async fn take(&self, session: &str, id: &str) -> Turn {
         let key = (session.to_owned(), id.to_owned());
         loop {
-            // Before the look: what ends after it is not missed.
+            // Before the check, so that an end after it is not missed.
             let ended = self.0.ended.notified();
             if self.0.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone()) {
                 return Turn { turns: self.clone(), key };
@@ -33,7 +33,7 @@ impl Turns {
     }
 }
 
-/// A turn, which ends when it is dropped.
+/// A turn, which ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
     turns: Turns,
@@ -41,7 +41,7 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Keeps the turn until the answer has been sent, or nobody takes it any longer.
+    /// Keeps the turn until the answer has been sent, or the client has disconnected.
     pub(super) fn until_sent(self, response: Response) -> Response {
         response.map(|body| {
             Body::new(body.map_frame(move |frame| {

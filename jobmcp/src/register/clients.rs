@@ -1,4 +1,4 @@
-//! Clients: where each keeps its servers, and what it wants to know of one.
+//! Clients: where each keeps its servers, and what an entry for one contains.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -11,21 +11,21 @@ use serde_json::{Value, json};
 use super::edit::{Entry, Field, Format, Slot};
 use crate::cli::{Client, Scope};
 
-/// The name of the program, by which an entry is known to be ours.
+/// The name of the program, by which our entries are recognized.
 pub(super) const PROGRAM: &str = "jobmcp";
-/// How long Codex and Gemini CLI may wait for a call, in seconds: twice what one blocks at most.
+/// How long Codex and Gemini CLI wait for a call, in seconds: more than twice as long as a call blocks.
 const CALL_S: u64 = 120;
-/// How long Codex may wait for the server to start, in seconds: a machine that starts everything at once is slow.
+/// How long Codex waits for the server to start, in seconds: a machine that starts many programs at once is slow.
 const START_S: u64 = 30;
 
-/// The variables that Codex is to pass on: in which job it runs, and where jobs and its own sessions are.
+/// The variables that Codex passes on: the job in which it runs, and the locations of jobs and of its own sessions.
 const FORWARDED: [&str; 3] = ["JOBCORE_JOB_ID", "JOBCORE_STORE", "CODEX_HOME"];
 
-/// The directories that clients look in.
+/// The directories in which clients keep their configuration.
 #[derive(Debug)]
 pub(super) struct Places {
     home: PathBuf,
-    /// Where programs keep their configuration: `~/.config` unless `XDG_CONFIG_HOME` says otherwise.
+    /// The directory for the configuration of programs: `XDG_CONFIG_HOME`, or else `~/.config`.
     config: PathBuf,
     claude: Option<PathBuf>,
     codex: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Returns those of this user and of the current directory.
+    /// Returns the directories of this user and of the current directory.
     pub(super) fn own() -> Result<Self, Failure> {
         let failed = |reason: String| Failure::new(codes::FAILED, reason);
         let base = etcetera::choose_base_strategy()
@@ -51,7 +51,7 @@ impl Places {
         })
     }
 
-    /// Returns the directory in which a client keeps what it is told; nothing if it has none of that scope.
+    /// Returns the directory in which a client keeps its configuration; nothing if it has none for the scope.
     pub(super) fn directory(&self, client: Client, scope: Scope) -> Option<PathBuf> {
         let user = |set: Option<&PathBuf>, name: &str| set.cloned().unwrap_or_else(|| self.home.join(name));
         let name = match client {
@@ -75,7 +75,7 @@ impl Places {
         })
     }
 
-    /// Where applications with windows keep their configuration.
+    /// Returns the directory for the configuration of desktop applications.
     fn applications(&self) -> PathBuf {
         match self.is_mac {
             true => self.home.join("Library/Application Support"),
@@ -84,19 +84,19 @@ impl Places {
     }
 }
 
-/// Returns the file of these names that is there, or else would be made.
+/// Returns the file with one of these names that exists, or else the first.
 fn either(directory: &Path, names: [&str; 2]) -> PathBuf {
     let [first, second] = names.map(|name| directory.join(name));
     if !first.exists() && second.exists() { second } else { first }
 }
 
 impl Client {
-    /// Returns the word for it on the command line.
+    /// Returns its name on the command line.
     pub(super) fn word(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    /// Returns the file in which it keeps its servers; nothing if it has none of that scope.
+    /// Returns the file in which it keeps its servers; nothing if it has none for the scope.
     pub(super) fn file(self, scope: Scope, places: &Places) -> Option<PathBuf> {
         let directory = places.directory(self, scope)?;
         let project = |path: &str| Some(places.project.join(path));
@@ -112,7 +112,7 @@ impl Client {
         })
     }
 
-    /// Returns whether it is seen that this client is used: its file is there, or the directory that only it has.
+    /// Returns whether the client appears to be used: its file exists, or a directory that only it has.
     pub(super) fn is_here(self, scope: Scope, places: &Places) -> bool {
         let Some(file) = self.file(scope, places) else { return false };
         let directory = file.parent().filter(|parent| *parent != places.home && *parent != places.project);
@@ -120,7 +120,7 @@ impl Client {
         file.exists() || directory.is_some_and(Path::is_dir) || of_claude_code
     }
 
-    /// Returns the place in its file where a server of this name is.
+    /// Returns the place in its file for a server with this name.
     pub(super) fn slot(self, name: &str) -> Slot<'_> {
         let (format, key) = match self {
             Self::ClaudeCode | Self::ClaudeDesktop => (Format::Json, "mcpServers"),
@@ -132,7 +132,8 @@ impl Client {
         Slot { format, key, name }
     }
 
-    /// Returns the program of the first server in a text that is this one, by its name; nothing if there is none.
+    /// Returns the program of the first entry in a text that is ours, by the name of the program; nothing if there is
+    /// none.
     pub(super) fn server(self, text: &str) -> Option<PathBuf> {
         let Slot { format, key, .. } = self.slot("");
         let whole = format.read(text).ok()?;
@@ -142,9 +143,11 @@ impl Client {
         })
     }
 
-    /// Returns what it wants to know of a server.
+    /// Returns the entry for a server.
     ///
-    /// A call blocks for 50 seconds at most. Claude Code waits longer by itself, and the others have no setting for it.
+    /// A call blocks for at most 50 seconds. Claude Code waits longer by default, and the clients without a field for it
+    /// here have no
+    /// such setting.
     pub(super) fn entry(self, command: &str, arguments: &[String]) -> Entry {
         let mut entry = entry(command, arguments);
         match self {
@@ -169,33 +172,33 @@ impl Client {
         entry
     }
 
-    /// Returns what has to be done for it to notice.
+    /// Returns what the user has to do for the client to notice the change.
     pub(super) fn next_step(self, scope: Scope) -> &'static str {
         match (self, scope) {
             (Self::ClaudeCode, Scope::User) => "start a new session of Claude Code; `/mcp` shows the server",
             (Self::ClaudeCode, Scope::Project) => {
                 "start a new session of Claude Code here, and agree when it asks for the servers of this project"
             }
-            (Self::ClaudeDesktop, _) => "quit Claude Desktop (to close its window is not enough), and open it again",
+            (Self::ClaudeDesktop, _) => "quit Claude Desktop (closing its window is not enough), and open it again",
             (Self::Codex, Scope::User) => "start a new session of Codex; `/mcp` shows the server",
             (Self::Codex, Scope::Project) => {
                 "start a new session of Codex here; it reads this file only in projects that it trusts"
             }
             (Self::GeminiCli, _) => "start Gemini CLI again, in a folder that it trusts; `/mcp` shows the server",
             (Self::Opencode, _) => "start opencode again; `opencode mcp list` shows the server",
-            (Self::Cursor, _) => "see in Cursor's settings, under MCP, that the server is switched on",
+            (Self::Cursor, _) => "check in Cursor's settings, under MCP, that the server is switched on",
             (Self::Vscode, _) => "run `MCP: List Servers` in VS Code, and start the server there",
         }
     }
 }
 
-/// Returns the program of a server, whichever way its client writes that down.
+/// Returns the program of a server, in any of the forms that clients use.
 pub(super) fn program_of(server: &Value) -> Option<&str> {
     let command = server.get("command")?;
     command.get(0).unwrap_or(command).as_str()
 }
 
-/// Returns what most clients want to know of a server.
+/// Returns the entry for most clients.
 pub(super) fn entry(command: &str, arguments: &[String]) -> Entry {
     let arguments = arguments.iter().map(|argument| Value::from(argument.as_str())).collect();
     vec![Field::ours("command", json!(command)), Field::ours("args", Value::Array(arguments))]
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_was_told_to_look_elsewhere_is_followed() {
+    fn variables_that_move_a_configuration_are_respected() {
         let places = Places { claude: Some("/c".into()), codex: Some("/x".into()), ..places(false) };
         let files = files(&places, Scope::User);
         assert_eq!((&*files[0], &*files[2]), ("/c/.claude.json", "/x/config.toml"));

@@ -1,6 +1,6 @@
-//! Changes one entry of a text, and nothing else in it: comments, order and white space stay.
+//! Changes one entry of a text, and nothing else in it: comments, order and white space are kept.
 //!
-//! What comes out is read again, and is refused if anything else says something else than before.
+//! The result is parsed again, and refused if anything else has changed its meaning.
 
 use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstInputValue, CstObject, CstRootNode};
@@ -9,17 +9,17 @@ use toml_edit::{DocumentMut, Item, Table, TableLike};
 
 const BOM: char = '\u{feff}';
 
-/// How a file is written.
+/// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Json,
-    /// JSON with comments and with commas at the end.
+    /// JSON with comments and trailing commas.
     Jsonc,
     Toml,
 }
 
 impl Format {
-    /// Returns what a text says.
+    /// Parses a text.
     pub(super) fn read(self, text: &str) -> Result<Value, String> {
         let text = text.strip_prefix(BOM).unwrap_or(text);
         if self == Self::Toml {
@@ -30,11 +30,11 @@ impl Format {
         match parsed {
             None => Ok(Value::Object(Map::new())),
             Some(Value::Object(object)) => Ok(Value::Object(object)),
-            Some(_) => Err("it is no object".to_owned()),
+            Some(_) => Err("it is not an object".to_owned()),
         }
     }
 
-    /// Returns a text of JSON, to be changed.
+    /// Parses a JSON text for editing.
     pub(super) fn parse(self, text: &str) -> Result<CstRootNode, String> {
         let text = if text.trim().is_empty() { "{}\n" } else { text };
         CstRootNode::parse(text, &self.options()).map_err(|error| error.to_string())
@@ -57,7 +57,7 @@ impl Format {
     }
 }
 
-/// Changes a text, which may begin with a mark of its encoding.
+/// Changes a text, keeping a byte order mark at its beginning.
 pub(super) fn behind_mark(text: &str, change: impl FnOnce(&str) -> Result<String, String>) -> Result<String, String> {
     match text.strip_prefix(BOM) {
         Some(rest) => Ok(BOM.to_string() + &change(rest)?),
@@ -65,7 +65,7 @@ pub(super) fn behind_mark(text: &str, change: impl FnOnce(&str) -> Result<String
     }
 }
 
-/// What a client is told of a server.
+/// The entry for a server in a client's configuration.
 pub(super) type Entry = Vec<Field>;
 
 /// A field of an entry.
@@ -73,7 +73,7 @@ pub(super) type Entry = Vec<Field>;
 pub(super) struct Field {
     name: &'static str,
     value: Value,
-    /// Whether it is put right if it says something else. People may have set the others.
+    /// Whether another value is corrected. Users may have set other fields deliberately.
     is_ours: bool,
 }
 
@@ -86,7 +86,7 @@ impl Field {
         Self { name, value, is_ours: false }
     }
 
-    /// Returns whether it has to be written where this is.
+    /// Returns whether the field has to be written, given its current value.
     fn differs(&self, there: Option<&Value>) -> bool {
         there.is_none_or(|there| self.is_ours && *there != self.value)
     }
@@ -101,7 +101,7 @@ pub(super) struct Slot<'a> {
 }
 
 impl Slot<'_> {
-    /// Returns the entry that is there.
+    /// Returns the current entry.
     pub(super) fn get(&self, text: &str) -> Result<Option<Value>, String> {
         let whole = self.format.read(text)?;
         let Some(servers) = whole.get(self.key) else { return Ok(None) };
@@ -109,11 +109,11 @@ impl Slot<'_> {
         Ok(servers.get(self.name).cloned())
     }
 
-    /// Returns the text with this entry. What else was said of the server stays: its environment, say.
+    /// Returns the text with this entry. Other fields of the server are kept, such as its environment.
     pub(super) fn put(&self, text: &str, entry: &[Field]) -> Result<String, String> {
         let there = self.get(text)?;
         if there.as_ref().is_some_and(|there| !there.is_object()) {
-            return Err(format!("`{}.{}` is no table", self.key, self.name));
+            return Err(format!("`{}.{}` is not a table", self.key, self.name));
         }
         let missing: Vec<_> = entry
             .iter()
@@ -128,8 +128,8 @@ impl Slot<'_> {
         })
     }
 
-    /// Returns the text without this entry. Where it was the only one and there is more than servers in the file, the empty
-    /// table goes, too.
+    /// Returns the text without this entry. If it was the only server, and the file has more than servers, the empty
+    /// table is removed as well.
     pub(super) fn take(&self, text: &str) -> Result<String, String> {
         if self.get(text)?.is_none() {
             return Ok(text.to_owned());
@@ -148,7 +148,7 @@ impl Slot<'_> {
         }
     }
 
-    /// Returns all that the text says but this entry.
+    /// Returns the contents of the text without this entry.
     fn others(&self, text: &str) -> Result<Value, String> {
         let mut whole = self.format.read(text)?;
         if let Some(servers) = whole.get_mut(self.key).and_then(Value::as_object_mut) {
@@ -163,13 +163,13 @@ impl Slot<'_> {
     }
 
     fn no_table(&self) -> String {
-        format!("`{}` is no table of servers", self.key)
+        format!("`{}` is not a table of servers", self.key)
     }
 
     fn put_json(&self, text: &str, fields: &[&Field]) -> Result<String, String> {
         let root = self.format.parse(text)?;
         let whole = root.object_value_or_create().ok_or_else(|| self.no_table())?;
-        // Before all others: behind them, one would have to get a comma.
+        // Before all others: after them, another line would have to get a comma.
         let servers = match only(&whole, self.key)? {
             Some(prop) => prop,
             None => whole.insert(0, self.key, CstInputValue::Object(Vec::new())),
@@ -250,13 +250,13 @@ impl Slot<'_> {
     }
 }
 
-/// Returns a property. One that is there twice says what nobody knows.
+/// Returns a property. One that is defined twice is ambiguous, and refused.
 pub(super) fn only(object: &CstObject, name: &str) -> Result<Option<jsonc_parser::cst::CstObjectProp>, String> {
     let mut found = object.properties().into_iter().filter(|prop| prop.decoded_name().as_deref() == Some(name));
     let first = found.next();
     match found.next() {
         None => Ok(first),
-        Some(_) => Err(format!("`{name}` is there twice")),
+        Some(_) => Err(format!("`{name}` is defined twice")),
     }
 }
 
@@ -273,7 +273,7 @@ pub(super) fn input(value: &Value) -> CstInputValue {
     }
 }
 
-/// Sets a field. What stands around its old value stays: a comment on the same line, say.
+/// Sets a field. What surrounds its old value is kept, such as a comment on the same line.
 fn set(entry: &mut dyn TableLike, field: &Field) {
     let mut value = toml_value(&field.value);
     match entry.get_mut(field.name) {
@@ -294,7 +294,7 @@ fn toml_value(value: &Value) -> toml_edit::Value {
     }
 }
 
-/// Keeps the line ends of Windows, which the editor of TOML does not.
+/// Keeps Windows line endings, which the TOML editor does not.
 fn in_lf(text: &str, edit: impl FnOnce(&str) -> Result<String, String>) -> Result<String, String> {
     let is_crlf = text.contains("\r\n") && text.matches('\n').count() == text.matches("\r\n").count();
     match is_crlf {

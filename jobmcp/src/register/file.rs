@@ -1,4 +1,4 @@
-//! The file of somebody else: read whole, backed up, and replaced at once or not at all.
+//! A file of another program: read whole, backed up, and replaced atomically.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jobcore::front::{Failure, codes};
 
-/// A configuration file, as it was when it was read.
+/// A configuration file as it was read.
 #[derive(Debug)]
 pub(super) struct Configuration {
-    /// As people know it.
+    /// The path that is shown to people.
     path: PathBuf,
-    /// Where it is in truth: what a symbolic link leads to is changed, and the link stays.
+    /// The resolved path: the target of a symbolic link is changed, and the link is kept.
     target: PathBuf,
     /// Nothing if there was no file.
     text: Option<String>,
@@ -30,7 +30,7 @@ impl Configuration {
             Err(error) => return Err(failed("find", error)),
         };
         if !target.is_file() {
-            return Err(refused(&path, "it is no file"));
+            return Err(refused(&path, "it is not a file"));
         }
         let bytes = fs::read(&target).map_err(|error| failed("read", error))?;
         let text = String::from_utf8(bytes).map_err(|_| refused(&path, "it is not valid UTF-8"))?;
@@ -41,19 +41,19 @@ impl Configuration {
         &self.path
     }
 
-    /// Returns what is in it; nothing if it is not there.
+    /// Returns the contents, empty if the file does not exist.
     pub(super) fn text(&self) -> &str {
         self.text.as_deref().unwrap_or_default()
     }
 
-    /// Says why it is left as it is.
+    /// Returns the error for a file that is left unchanged.
     pub(super) fn refused(&self, reason: &str) -> Failure {
         refused(&self.path, reason)
     }
 
-    /// Replaces what is in it, and returns the path of the backup if there was something.
+    /// Replaces the contents, and returns the path of the backup if the file existed.
     ///
-    /// Owner and mode stay. If this is cut off, the file is as it was.
+    /// Owner and mode are kept. If this is interrupted, the file is unchanged.
     pub(super) fn replace(&self, text: &str) -> Result<Option<PathBuf>, Failure> {
         let backup = self.text.as_ref().map(|text| self.back_up(text)).transpose()?;
         self.write(text).map_err(|error| cannot("write", &self.path, &error))?;
@@ -86,7 +86,7 @@ impl Configuration {
     fn write(&self, text: &str) -> io::Result<()> {
         let directory = self.target.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(directory)?;
-        // What the umask leaves of it, as for any new file.
+        // Reduced by the umask, as for any new file.
         let permissions = Permissions::from_mode(0o666);
         let mut staged = tempfile::Builder::new().prefix(".jobmcp-").permissions(permissions).tempfile_in(directory)?;
         staged.write_all(text.as_bytes())?;
@@ -94,7 +94,7 @@ impl Configuration {
             keep(staged.as_file(), &fs::metadata(&self.target)?)?;
         }
         staged.as_file().sync_all()?;
-        // Clients write these files themselves, while they run.
+        // Clients write these files themselves while they run.
         if self.text.as_deref() != fs::read_to_string(&self.target).ok().as_deref() {
             return Err(io::Error::other("another program has just changed it; run this again"));
         }
@@ -117,5 +117,5 @@ fn cannot(action: &str, path: &Path, error: &io::Error) -> Failure {
 }
 
 fn refused(path: &Path, reason: &str) -> Failure {
-    Failure::new(codes::REFUSED, format!("`{}` is left as it is: {reason}", path.display()))
+    Failure::new(codes::REFUSED, format!("`{}` is not changed: {reason}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! Hooks of clients, by which their models are notified of ends: ours are put beside those of others, and taken out again.
+//! Hooks of clients, which notify their models of ends. Ours are added beside those of others, and removed again.
 
 use std::path::{Path, PathBuf};
 
@@ -11,28 +11,28 @@ use super::clients::Places;
 use super::edit::{Format, behind_mark, input, only};
 use crate::cli::{Client, Scope};
 
-/// The table of hooks in a file, and the list of them in each of its groups.
+/// The key of the table of hooks in a file, and of the list of hooks in each group.
 const KEY: &str = "hooks";
 /// The program that the plugins run.
 const PROGRAM: &str = "jobcli";
 
-/// What a client reads of hooks from a file.
+/// The form of hooks in a client's file.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Hooks {
-    /// A table, in which others may have hooks, too.
+    /// A table, which may also have hooks of others.
     Table {
         format: Format,
-        /// What the client is called by our hooks.
+        /// The name of the client in our hooks.
         host: &'static str,
-        /// What the plugin for the client has.
+        /// The hooks of our plugin for the client.
         plugin: &'static str,
     },
-    /// A program that is ours.
+    /// A script of our own.
     File(&'static str),
 }
 
 impl Hooks {
-    /// Returns those of a client, and the file where they belong; nothing if it has none.
+    /// Returns the hooks for a client, and their file; nothing if it has none.
     pub(super) fn of(client: Client, scope: Scope, places: &Places) -> Option<(Self, PathBuf)> {
         let table = |format, host, plugin| Self::Table { format, host, plugin };
         let hooks = match client {
@@ -49,7 +49,7 @@ impl Hooks {
         Some((hooks, places.hooks(client, scope)?))
     }
 
-    /// Returns the text with our hooks, which run this program.
+    /// Returns the text with our hooks, which run the given program.
     pub(super) fn put(self, text: &str, jobcli: &str) -> Result<String, String> {
         let (format, host, plugin) = match self {
             Self::Table { format, host, plugin } => (format, host, plugin),
@@ -85,7 +85,8 @@ impl Hooks {
         unchanged_but_for_ours(format, host, text, changed)
     }
 
-    /// Returns the text without our hooks. A group, an event and the table go, too, if nothing else was in it.
+    /// Returns the text without our hooks. Groups, events and the table are removed as well if nothing else is left in
+    /// them.
     pub(super) fn take(self, text: &str) -> Result<String, String> {
         let Self::Table { format, host, .. } = self else {
             self.check(text)?;
@@ -130,7 +131,7 @@ impl Hooks {
         }
     }
 
-    /// Refuses a file of somebody else in the place of ours.
+    /// Refuses a file that is not ours.
     fn check(self, text: &str) -> Result<(), String> {
         match text.trim().is_empty() || text.contains("\"hook\", \"opencode\"") {
             true => Ok(()),
@@ -138,7 +139,7 @@ impl Hooks {
         }
     }
 
-    /// Returns the groups of the plugin by event, which run this program.
+    /// Returns the groups of the plugin by event, running the given program.
     fn wanted(plugin: &str, jobcli: &str) -> Result<Map<String, Value>, String> {
         let mut hooks: Value = serde_json::from_str(plugin).map_err(|error| error.to_string())?;
         let program = quoted(jobcli);
@@ -169,7 +170,7 @@ impl Places {
 }
 
 fn no_table() -> String {
-    format!("`{KEY}` is no table of hooks")
+    format!("`{KEY}` is not a table of hooks")
 }
 
 /// Returns whether a command runs our program for this host.
@@ -180,7 +181,7 @@ fn is_ours(command: Option<&str>, host: &str) -> bool {
     })
 }
 
-/// Takes our hooks out of the groups of an event, and the groups that have no others. Returns whether there were any.
+/// Removes our hooks from the groups of an event, and groups without others. Returns whether there were any.
 fn take_from_groups(groups: &CstArray, host: &str) -> bool {
     let mut is_changed = false;
     for group in groups.elements() {
@@ -203,7 +204,7 @@ fn is_our_hook(hook: &CstNode, host: &str) -> bool {
     is_ours(hook.as_object().and_then(command).as_deref(), host)
 }
 
-/// Returns our groups by event, and all that the text says without them. Of a group that we share, what is ours.
+/// Returns our groups by event, and the contents of the text without them. Shared groups are split.
 fn split(whole: &Value, host: &str) -> Result<(Map<String, Value>, Value), String> {
     let mut whole = whole.clone();
     let Some(table) = whole.get_mut(KEY) else { return Ok((Map::new(), whole)) };
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn hooks_of_others_stay() {
+    fn hooks_of_others_are_kept() {
         for (format, before) in [
             (Format::Jsonc, THEIRS),
             (Format::Json, "{\n  \"theme\": \"dark\"\n}\n"),
@@ -281,14 +282,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_refused() {
+    fn unknown_forms_are_refused() {
         for text in ["{", "[]", "{\"hooks\": 1}", "{\"hooks\": {\"Stop\": 1}}", "{\"hooks\": {}, \"hooks\": {}}"] {
             assert!(claude(Format::Json).put(text, JOBCLI).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_group_that_somebody_put_together_keeps_the_rest() {
+    fn a_shared_group_keeps_the_hooks_of_others() {
         let text = "{\"hooks\": {\"Stop\": [{\"hooks\": [{\"command\": \"say\"}, {\"command\": \"jobcli hook claude-code stop\"}]}]}}";
         let taken = claude(Format::Json).take(text).unwrap();
         assert_eq!(taken, "{\"hooks\": {\"Stop\": [{\"hooks\": [{\"command\": \"say\"}]}]}}");
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_of_ours_is_written_whole() {
+    fn a_script_of_ours_is_written_whole() {
         let hooks = Hooks::File(include_str!("../../plugins/opencode/jobcore.js"));
         let text = hooks.put("", JOBCLI).unwrap();
         assert_eq!(hooks.program(&text).unwrap(), Some(PathBuf::from(JOBCLI)), "{text}");

@@ -1,13 +1,13 @@
-//! Writes this server into the configuration of clients, and takes it out again.
+//! Writes this server into the configuration of clients, and removes it again.
 //!
-//! Those files belong to other programs and to people: all that is not ours stays as it is, and a file that is not understood
+//! Those files belong to other programs and to people: whatever is not ours is kept, and a file that is not understood
 //! is not touched.
 
 // In the order in which to read them:
 // - `clients.rs`: where each client keeps its servers
-// - `edit.rs`, `hooks.rs`: change one entry of a text, and our hooks in it
-// - `file.rs`: replaces a file of another program
-// - `tests.rs`: files as people have them
+// - `edit.rs`, `hooks.rs`: changing one entry of a text, and our hooks in it
+// - `file.rs`: replacing a file of another program
+// - `tests.rs`: realistic files
 
 mod clients;
 mod edit;
@@ -37,12 +37,12 @@ use crate::cli::{Client, Place, Register, Scope, Unregister};
 
 /// The program that answers hooks.
 const SHELL_PROGRAM: &str = "jobcli";
-/// How long a line may be to be shown: some files have all in one.
+/// The longest line that is shown, in characters: some files have everything in one.
 const LINE: usize = 160;
 
 type Result<T = ()> = std::result::Result<T, Failure>;
 
-/// Registers this program with clients, or prints what is to be written for it.
+/// Registers this program with clients, or prints its entry.
 pub(crate) fn register(arguments: &Register, store: Option<PathBuf>, config: Option<PathBuf>) -> Result<ExitCode> {
     let command = text(&program()?)?;
     let options = options(store, config)?;
@@ -53,7 +53,7 @@ pub(crate) fn register(arguments: &Register, store: Option<PathBuf>, config: Opt
             None => Slot { format: Format::Json, key: "mcpServers", name }.put("", &clients::entry(&command, &options)),
         };
         let block = block.map_err(|reason| Failure::new(codes::FAILED, reason))?;
-        // An escape that JSON and TOML both understand.
+        // JSON and TOML both support this escape.
         io::stdout().write_all(escape::json(&block).as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -65,7 +65,7 @@ pub(crate) fn register(arguments: &Register, store: Option<PathBuf>, config: Opt
         let entry = client.entry(&command, &options);
         let changed = slot.put(configuration.text(), &entry).map_err(|reason| configuration.refused(&reason))?;
         let done = format!("`{name}` is registered in");
-        if tell(client, configuration, &changed, &done, &format!("`{name}` is registered already in"))? {
+        if tell(client, configuration, &changed, &done, &format!("`{name}` is already registered in"))? {
             writeln!(io::stdout(), "next: {}", client.next_step(*scope))?;
         }
         match &jobcli {
@@ -108,7 +108,7 @@ fn hooks_of(client: Client, place: &Place, places: &Places) -> Result<Option<(Ho
     of_client.map(|(hooks, path)| Ok((hooks, Configuration::read(path)?))).transpose()
 }
 
-/// Refuses a client that was asked for by name and has no hooks, before anything is changed.
+/// Refuses a client that was named and has no hooks, before anything is changed.
 fn check_hooks(place: &Place, places: &Places) -> Result {
     match place.client.filter(|client| Hooks::of(*client, place.scope, places).is_none()) {
         Some(client) => {
@@ -119,7 +119,7 @@ fn check_hooks(place: &Place, places: &Places) -> Result {
     }
 }
 
-/// Takes out what was registered.
+/// Removes what was registered.
 pub(crate) fn unregister(arguments: &Unregister) -> Result<ExitCode> {
     let name = &arguments.place.name;
     let places = Places::own()?;
@@ -144,13 +144,13 @@ pub(crate) fn unregister(arguments: &Unregister) -> Result<ExitCode> {
     })
 }
 
-/// Returns which clients know this program and our hooks, or that what they would run does not exist. A file that cannot be read
-/// is passed over.
+/// Returns the clients that have this program or our hooks, and errors for those whose program does not exist.
+/// Unreadable files are skipped.
 pub(crate) fn examine() -> Vec<std::result::Result<String, String>> {
     let Ok(places) = Places::own() else { return Vec::new() };
     let scopes = |client: &Client| Scope::value_variants().iter().map(|scope| (*client, *scope)).collect::<Vec<_>>();
     let mut found = Vec::new();
-    // In the home directory, that of the project may be that of the user.
+    // In the home directory, the files of the project and of the user may be the same.
     let mut seen = BTreeSet::new();
     for (client, scope) in Client::value_variants().iter().flat_map(scopes) {
         let read = |path: PathBuf| Configuration::read(path).ok();
@@ -182,7 +182,7 @@ fn examined(client: Client, what: &str, flag: &str, program: &Path) -> std::resu
     }
 }
 
-/// Does something for the client that was named, or for all that are found. One that fails does not stop the others.
+/// Applies a change to the named client, or to all that are found. A failure does not stop the others.
 fn each(place: &Place, places: &Places, change: impl Fn(Client, &Configuration) -> Result) -> Result<ExitCode> {
     let clients = match place.client {
         Some(client) => vec![client],
@@ -191,7 +191,7 @@ fn each(place: &Place, places: &Places, change: impl Fn(Client, &Configuration) 
     let mut code = ExitCode::SUCCESS;
     for client in clients {
         let Some(path) = client.file(place.scope, places) else {
-            let message = format!("{} has no configuration of a project", client.word());
+            let message = format!("{} has no configuration for a project", client.word());
             return Err(Failure::new(codes::USAGE, message).with_hint("use `--scope user`"));
         };
         if let Err(failure) = Configuration::read(path).and_then(|configuration| change(client, &configuration)) {
@@ -208,11 +208,11 @@ fn found(place: &Place, places: &Places) -> Result<Vec<Client>> {
         return Ok(found);
     }
     let known: Vec<_> = Client::value_variants().iter().map(|client| client.word()).collect();
-    let message = format!("no client is found here; name one with `--client`: {}", known.join(", "));
-    Err(Failure::new(codes::FAILED, message).with_hint("`jobmcp register --print` prints what others want"))
+    let message = format!("no client was found; name one with `--client`: {}", known.join(", "));
+    Err(Failure::new(codes::FAILED, message).with_hint("`jobmcp register --print` prints the entry for other clients"))
 }
 
-/// Refuses to touch a server of somebody else that has our name.
+/// Refuses to touch another server that has our name.
 fn check(slot: &Slot<'_>, configuration: &Configuration) -> Result {
     let there = slot.get(configuration.text()).map_err(|reason| configuration.refused(&reason))?;
     let Some(there) = there else { return Ok(()) };
@@ -221,13 +221,13 @@ fn check(slot: &Slot<'_>, configuration: &Configuration) -> Result {
     match command {
         Some(command) if command == PROGRAM || own.file_name() == Some(command) => Ok(()),
         _ => {
-            let reason = format!("its `{}` is another server than this", slot.name);
+            let reason = format!("its `{}` is a different server", slot.name);
             Err(configuration.refused(&reason).with_hint("use another name: `--name`"))
         }
     }
 }
 
-/// Writes what changed, if anything did, and shows it. Returns whether something did.
+/// Writes and shows a change, if there is one. Returns whether there was.
 fn tell(client: Client, configuration: &Configuration, changed: &str, done: &str, nothing: &str) -> Result<bool> {
     let path = configuration.path().display().to_string();
     let (word, path) = (client.word(), escape::one_line(&path));
@@ -241,7 +241,7 @@ fn tell(client: Client, configuration: &Configuration, changed: &str, done: &str
     };
     let mut out = io::stdout().lock();
     writeln!(out, "{word}: {done} {path}")?;
-    // Without the lines around: they are not ours, and may be secret.
+    // Without context lines: they are not ours, and may contain secrets.
     for line in TextDiff::from_lines(configuration.text(), changed).unified_diff().context_radius(0).to_string().lines()
     {
         match line.chars().count() {
@@ -255,11 +255,11 @@ fn tell(client: Client, configuration: &Configuration, changed: &str, done: &str
     Ok(true)
 }
 
-/// Returns the path of this program as it was called: where a package manager puts a link to each version, the link outlives
-/// the version.
+/// Returns the path of this program as it was called. If that is a package manager's link to the installed version, the
+/// link outlives the version.
 fn program() -> Result<PathBuf> {
     let failed =
-        |error: io::Error| Failure::new(codes::FAILED, format!("the path of this program is not known: {error}"));
+        |error: io::Error| Failure::new(codes::FAILED, format!("the path of this program is unknown: {error}"));
     let own = env::current_exe().map_err(failed)?;
     let called = env::args_os().next().map(PathBuf::from).unwrap_or_default();
     let candidates = match called.parent() {
@@ -271,14 +271,14 @@ fn program() -> Result<PathBuf> {
     std::path::absolute(found).map_err(failed)
 }
 
-/// Returns the path of the program that answers hooks: beside this one, or in the `PATH`.
+/// Returns the path of the program that answers hooks: beside this program, or in the `PATH`.
 fn jobcli() -> Result<String> {
     let beside = program()?.with_file_name(SHELL_PROGRAM);
     match Some(beside).filter(|path| path.is_file()).or_else(|| found_program(SHELL_PROGRAM)) {
         Some(path) => text(&path),
         None => {
             let message =
-                format!("`{SHELL_PROGRAM}` answers the hooks, and is neither beside this program nor in the `PATH`");
+                format!("`{SHELL_PROGRAM}`, which answers the hooks, is neither beside this program nor in the `PATH`");
             Err(Failure::new(codes::FAILED, message)
                 .with_hint("install it: `cargo install --path jobcli` in a checkout"))
         }

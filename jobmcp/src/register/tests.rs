@@ -1,4 +1,4 @@
-//! Files as people have them: what is theirs stays.
+//! Realistic files: whatever is not ours is kept.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -15,7 +15,7 @@ fn put(client: Client, text: &str) -> std::result::Result<String, String> {
     client.slot("jobs").put(text, &client.entry(COMMAND, &["--store".to_owned(), "/s".to_owned()]))
 }
 
-/// Registers, registers again, and takes out again, which gives what was there before.
+/// Registers, registers again and unregisters, which must restore the original text.
 fn there_and_back(client: Client, before: &str) -> String {
     let after = put(client, before).unwrap();
     let entry = client.slot("jobs").get(&after).unwrap().unwrap();
@@ -34,7 +34,7 @@ const WITHOUT_SERVERS: &str = "{\n\t\"theme\": \"dark\"\n}";
 
 #[test_case(WITH_OTHERS)]
 #[test_case(WITHOUT_SERVERS; "indented with tabs, no line end at the end")]
-fn other_servers_and_settings_stay(before: &str) {
+fn other_servers_and_settings_are_kept(before: &str) {
     for client in [Client::ClaudeCode, Client::ClaudeDesktop, Client::Cursor, Client::GeminiCli] {
         let after = there_and_back(client, before);
         let is_kept = |line: &str| after.lines().any(|kept| kept.trim_end_matches(',') == line.trim_end_matches(','));
@@ -46,7 +46,7 @@ fn other_servers_and_settings_stay(before: &str) {
 }
 
 #[test]
-fn comments_stay_where_the_format_has_them() {
+fn comments_are_kept_in_formats_with_comments() {
     let before = "// mine\n{\n  // all of them\n  \"servers\": {\n    /* the first */\n    \"db\": { \"command\": \"db\" }, // local\n  },\n  \"inputs\": [], // none\n}\n";
     let others = before.replace("servers", "mcp");
     there_and_back(Client::Opencode, &others);
@@ -65,7 +65,7 @@ const TOML: &str = "# mine\nmodel = \"x\" # a good one\n\n[mcp_servers.db] # loc
 #[test_case("[profiles.a]\nmodel = 'x'\n# the end\n"; "a comment at the end")]
 #[test_case("mcp_servers.db = { command = 'db' } # short\n"; "dotted")]
 #[test_case("mcp_servers = { db = { command = 'db' } }\n"; "in a line")]
-fn toml_stays_as_it_is(before: &str) {
+fn toml_is_otherwise_unchanged(before: &str) {
     let after = there_and_back(Client::Codex, before);
     for line in before.lines().filter(|line| !line.starts_with("mcp_servers =")) {
         assert!(after.lines().any(|kept| kept == line), "{line} is missing in\n{after}");
@@ -75,7 +75,7 @@ fn toml_stays_as_it_is(before: &str) {
 }
 
 #[test]
-fn nothing_is_a_beginning() {
+fn an_empty_file_is_accepted() {
     for client in Client::value_variants() {
         let whole = put(*client, "").unwrap();
         for blank in ["\n", "\u{feff}", "  "] {
@@ -88,7 +88,7 @@ fn nothing_is_a_beginning() {
 }
 
 #[test]
-fn what_people_added_to_the_entry_stays() {
+fn fields_added_to_the_entry_are_kept() {
     let json = "{\n  \"mcpServers\": {\n    \"jobs\": {\n      \"command\": \"/old/jobmcp\",\n      \"env\": { \"A\": \"1\" }\n    }\n  }\n}\n";
     let after = put(Client::Cursor, json).unwrap();
     assert!(
@@ -102,7 +102,7 @@ fn what_people_added_to_the_entry_stays() {
 }
 
 #[test]
-fn what_is_not_understood_is_refused() {
+fn invalid_files_are_refused() {
     for text in [
         "{",
         "[]",
@@ -126,7 +126,7 @@ fn what_is_not_understood_is_refused() {
 }
 
 #[test]
-fn a_file_keeps_its_mode_and_what_links_to_it() {
+fn a_file_keeps_its_mode_and_its_symbolic_links() {
     let directory = tempfile::tempdir().unwrap();
     let (file, link) = (directory.path().join("file"), directory.path().join("link"));
     fs::write(&file, "before").unwrap();
@@ -146,7 +146,7 @@ fn a_file_keeps_its_mode_and_what_links_to_it() {
 }
 
 #[test]
-fn a_file_that_somebody_else_changes_meanwhile_is_left_to_them() {
+fn a_file_changed_meanwhile_is_not_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let (file, missing) = (directory.path().join("file"), directory.path().join("a/b/missing"));
     fs::write(&file, "before").unwrap();
@@ -160,7 +160,7 @@ fn a_file_that_somebody_else_changes_meanwhile_is_left_to_them() {
 }
 
 #[test]
-fn what_is_no_file_of_text_is_refused() {
+fn files_that_are_not_text_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     fs::write(at("binary"), [0xff, 0xfe]).unwrap();

@@ -1,4 +1,4 @@
-//! What a call comes to, and the jobs that it is about.
+//! The result of a call, and the jobs that it is about.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::text;
 
 pub(crate) type Result<T = Answer> = std::result::Result<T, Failure>;
 
-/// What a call comes to.
+/// The result of a call.
 #[derive(Debug)]
 pub(crate) struct Answer {
     text: String,
@@ -28,17 +28,17 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Whatever a job is called or wrote, no client prints it to a terminal that obeys it.
+    /// Answers with a text. Control characters are escaped: a client may print the text to a terminal.
     pub(super) fn text(text: impl AsRef<str>) -> Self {
         Self { text: escape::lines(text.as_ref()).into_owned(), structured: None, job: None }
     }
 
-    /// Says it in fields, and as JSON to those who read text only.
+    /// Answers with fields, and with the same JSON as text for clients that read only text.
     pub(super) fn fields(fields: Value) -> Self {
         Self::text(escape::json(&fields.to_string())).with_structured(fields)
     }
 
-    /// Says the same in fields.
+    /// Adds the same as fields.
     pub(super) fn with_structured(self, structured: Value) -> Self {
         Self { structured: Some(structured), ..self }
     }
@@ -48,7 +48,7 @@ impl Answer {
         Self { text: format!("{}\n{}", self.text, escape::lines(note)), ..self }
     }
 
-    /// Names the job for programs, which read no text.
+    /// Adds the job for programs, which do not read the text.
     pub(super) fn about(self, job: &Job, cursor: Option<Cursor>) -> Self {
         let shape = job.shape(Timestamp::now());
         let mut about = json!({ "job_id": shape.job_id, "status": shape.status });
@@ -66,7 +66,7 @@ impl Answer {
         Self { job: Some(about), ..self }
     }
 
-    /// Says how far the run of an agent is that the job is, if it is one.
+    /// Adds the progress of an agent run, if the job is one.
     pub(super) fn with_progress(mut self, run: Option<&Run<'_>>) -> Self {
         if let (Some(job), Some(run)) = (&mut self.job, run) {
             job["progress"] = run.agent.progress.as_str().into();
@@ -74,7 +74,7 @@ impl Answer {
         self
     }
 
-    /// Returns what a model reads.
+    /// Returns the text.
     pub(super) fn said(&self) -> &str {
         &self.text
     }
@@ -87,7 +87,7 @@ impl Answer {
     }
 }
 
-/// Finds the job that a model means, and renews its lease if it has one: it is wanted still.
+/// Finds the job that a model refers to, and renews its lease if it has one, since it is still needed.
 pub(super) async fn find(server: &Server, reference: &str) -> Result<JobId> {
     let jobs = server.jobs();
     let id = match caller::find(jobs, reference).await {
@@ -103,12 +103,12 @@ pub(super) async fn find(server: &Server, reference: &str) -> Result<JobId> {
     Ok(id)
 }
 
-/// Returns the job, or says why not.
+/// Reads a job.
 pub(super) async fn job(server: &Server, id: JobId) -> Result<Job> {
     told(server, server.jobs().job(id).await).await
 }
 
-/// Turns the library's error into words for a model.
+/// Converts an error of the library for a model.
 pub(super) async fn told<T>(server: &Server, result: jobcore::Result<T>) -> Result<T> {
     match result {
         Ok(value) => Ok(value),
@@ -116,42 +116,42 @@ pub(super) async fn told<T>(server: &Server, result: jobcore::Result<T>) -> Resu
     }
 }
 
-/// Waits for the end of a job that a call started, for so long, and returns the job as it is then.
+/// Waits at most `wait` for a job that the call started to end, and returns its current state.
 pub(super) async fn started(server: &Server, id: JobId, wait: Duration, context: &Context) -> Result<Job> {
     if !wait.is_zero() {
         let ended = tokio::time::timeout(wait, server.jobs().wait_for(id));
-        // However that ends, the job is there.
+        // Whether it ended, timed out or was cancelled, the job exists.
         let _ = server.patiently(ended, context).await;
     }
     job(server, id).await
 }
 
-/// Waits for what the options say.
+/// Waits according to the options.
 pub(super) async fn waited(server: &Server, ids: &[JobId], options: WaitOptions, context: &Context) -> Result<Waited> {
     let waited = match server.patiently(server.jobs().wait_until(ids, &options), context).await {
         Some(waited) => waited,
-        // The client has given up, or the server ends: the answer is how things are now.
+        // The call was cancelled or the server ends: answer with the current state.
         None => server.jobs().wait_until(ids, &options.with_timeout(Some(Duration::ZERO))).await,
     };
     told(server, waited).await
 }
 
-/// What was waited for besides the end of a job, and how far that came.
+/// The condition of a wait, and its state.
 pub(super) struct Condition<'a> {
     pub(super) until: &'a Until,
     pub(super) reached: &'a Reached,
-    /// Whether it may still come to that: stragglers of a job that has ended go on.
+    /// Whether the condition can still be met, also by stragglers of an ended job.
     pub(super) timed_out: bool,
 }
 
 impl Condition<'_> {
-    /// Returns what follows the sentence on the job.
+    /// Returns the text to append to the sentence on the job.
     pub(super) fn note(&self) -> String {
         let Self { until, reached, timed_out } = self;
         let note = reached.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
         match (reached.met, timed_out) {
             _ if until.is_exit() => String::new(),
-            // By it, the next wait for the same begins after this one.
+            // The cursor lets the next wait for the same condition start after this match.
             (true, _) if reached.line.is_some() => format!("; `{until}` is met at cursor {}", reached.cursor),
             (true, _) => format!("; `{until}` is met"),
             (false, false) => format!("; `{until}` can no longer be met{note}"),
@@ -160,13 +160,13 @@ impl Condition<'_> {
     }
 }
 
-/// Answers with one sentence on a job and what there is to see of its output.
+/// Answers with a sentence on a job and an excerpt of its output.
 pub(super) async fn on_job(server: &Server, job: &Job, look: &Look, condition: Option<&Condition<'_>>) -> Result {
     let excerpt = told(server, excerpt::of(server, job, look).await).await?;
     on_excerpt(server, job, &excerpt, condition).await
 }
 
-/// Answers with one sentence on a job and this of its output.
+/// Answers with a sentence on a job and the given excerpt of its output.
 pub(super) async fn on_excerpt(
     server: &Server,
     job: &Job,
@@ -197,7 +197,7 @@ pub(super) async fn on_excerpt(
     Ok(Answer::text(text.trim_end()).about(job, Some(excerpt.cursor)))
 }
 
-/// Returns output in fields: for programs, and for whoever wants the streams apart.
+/// Returns output as fields, for programs and for callers that need the streams separately.
 pub(super) fn output_fields(job: &Job, shape: &OutputShape) -> Value {
     let mut fields = json!({
         "job_id": shape.job_id,
@@ -226,7 +226,7 @@ pub(super) fn output_fields(job: &Job, shape: &OutputShape) -> Value {
     fields
 }
 
-/// Answers with output in fields.
+/// Answers with output as fields.
 pub(super) async fn answer_in_fields(
     server: &Server,
     job: &Job,

@@ -1,4 +1,4 @@
-//! Arguments that several tools have, and their bounds.
+//! Arguments shared by several tools, and their bounds.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,20 +14,20 @@ use crate::server::Server;
 
 type Result<T> = std::result::Result<T, Failure>;
 
-/// The longest that a call blocks: clients give up after 60 seconds, and not all of them say so.
+/// The longest that a call blocks: clients give up after 60 seconds, and not all of them cancel the call.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(50);
 
-/// The longest timeout of a job: a year. Longer ones are slips.
+/// The longest timeout of a job: a year. Longer ones are probably mistakes.
 pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
-/// The longest path that the kernel takes.
+/// The longest path that the kernel accepts, in bytes.
 const LONGEST_PATH: usize = 4_096;
 
-/// The name of a job or a group, if one is given.
+/// Parses the name of a job or a group, if given.
 pub(super) fn name(field: &str, text: Option<String>) -> Result<Option<Name>> {
     text.map(|text| text.parse().map_err(|reason| Failure::new(format!("{field}: {reason}.")))).transpose()
 }
 
-/// Returns the directory in which jobs run, unless a call names another, and from which that is looked at.
+/// Returns the default directory of jobs, to which relative directories in calls refer.
 pub(super) fn current_dir(server: &Server) -> jobcore::Result<PathBuf> {
     match &server.background().working_dir {
         Some(directory) => Ok(directory.clone()),
@@ -38,7 +38,7 @@ pub(super) fn current_dir(server: &Server) -> jobcore::Result<PathBuf> {
     }
 }
 
-/// Refuses a directory of which the kernel would not take the path.
+/// Refuses a directory whose path is too long for the kernel.
 pub(super) fn short_enough(cwd: Option<&PathBuf>) -> Result<()> {
     match cwd.is_some_and(|cwd| cwd.as_os_str().len() > LONGEST_PATH) {
         true => Err(Failure::new(format!("cwd: a path has at most {LONGEST_PATH} bytes."))),
@@ -46,16 +46,16 @@ pub(super) fn short_enough(cwd: Option<&PathBuf>) -> Result<()> {
     }
 }
 
-/// How long a job may run, if the call says so.
+/// Parses the timeout of a job, if given.
 pub(super) fn timeout(server: &Server, timeout_s: Option<f64>) -> Result<Option<Duration>> {
     let longest = server.background().job_timeout.unwrap_or(LONGEST_TIMEOUT);
     timeout_s.map(|timeout| seconds("timeout_s", Some(timeout), Duration::ZERO, longest)).transpose()
 }
 
-/// How many jobs a call may name: the result has some characters for each.
+/// How many jobs a call can name: the result has a few characters for each.
 pub(super) const MOST_JOBS: usize = 500;
 
-/// Refuses a list of jobs of which the result would be too long.
+/// Refuses a list of jobs whose result would be too long.
 pub(super) fn few(references: &[String]) -> Result<()> {
     match references.len() {
         0..=MOST_JOBS => Ok(()),
@@ -63,7 +63,7 @@ pub(super) fn few(references: &[String]) -> Result<()> {
     }
 }
 
-/// The lines that are asked for, if any are.
+/// Parses which lines to show, if given.
 pub(super) fn grep(pattern: Option<&str>, context: Option<u64>) -> Result<Option<Grep>> {
     let Some(pattern) = pattern else { return Ok(None) };
     let wrong = |error: ParseError| Failure::new(format!("grep: {}.", error.to_string().trim_end_matches('.')));
@@ -82,18 +82,18 @@ pub(super) fn lines(lines: Option<u64>) -> Result<Option<u64>> {
     }
 }
 
-/// What is waited for, if it is said.
+/// Parses the condition to wait for, if given.
 pub(super) fn until(text: Option<&str>) -> Result<Option<Until>> {
     text.map(|text| text.parse().map_err(|reason| Failure::new(format!("until: {reason}.")))).transpose()
 }
 
-/// A label as `NAME` or `NAME=VALUE`.
+/// Parses a label, `NAME` or `NAME=VALUE`.
 pub(super) fn label(text: Option<&String>) -> Vec<(String, String)> {
     let label = text.map(|label| label.split_once('=').unwrap_or((label, "")));
     label.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect()
 }
 
-/// A number of seconds, within bounds.
+/// Checks a number of seconds, and returns the default if none is given.
 pub(super) fn seconds(field: &str, value: Option<f64>, default: Duration, longest: Duration) -> Result<Duration> {
     let Some(value) = value else { return Ok(default) };
     let longest_s = longest.as_secs();
@@ -103,7 +103,7 @@ pub(super) fn seconds(field: &str, value: Option<f64>, default: Duration, longes
     }
 }
 
-// No documentation: it would be in every tool that has this argument.
+// No doc comment: it would become part of every tool with this argument.
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
@@ -124,7 +124,7 @@ impl Which {
     }
 }
 
-// As above.
+// No doc comment, as above.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]

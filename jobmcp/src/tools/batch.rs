@@ -1,4 +1,4 @@
-//! Several commands in one call of `execute`, each a job, in a group of their own.
+//! Several commands in one call of `execute`: each is a job, in a common group.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -14,11 +14,11 @@ use super::several::{self, Several};
 use crate::failure::Failure;
 use crate::server::{Context, Server};
 
-/// How many commands one call takes.
+/// How many commands one call can have.
 const MOST: usize = 100;
-/// What the groups of batches are called that were given no name: this, the second in which they were made, and a random part.
+/// The prefix of generated group names: it is followed by the time of creation in seconds, and a random part.
 const PREFIX: &str = "batch-";
-/// For how long the limit of such a group is kept in any case: its jobs may not be submitted yet.
+/// How long the limit of such a group is kept at least: its jobs may not have been submitted yet.
 const KEPT: Duration = Duration::from_secs(3600);
 
 pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Context) -> Result {
@@ -30,7 +30,7 @@ pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Con
     };
     let mut specs = Vec::new();
     for step in steps {
-        // All are looked at before the first is submitted.
+        // All commands are checked before the first is submitted.
         specs.push(told(server, spec(server, arguments.of_step(step, &group)).await?.build()).await?);
     }
     if let Some(limit) = arguments.at_a_time {
@@ -57,7 +57,7 @@ pub(super) async fn run(server: &Server, mut arguments: Arguments, context: &Con
     several::answer(server, &Several { jobs, reached, until: &until, look, group: Some(&group) }).await
 }
 
-/// Returns the commands, each with its name if it has one.
+/// Returns the commands, with their names if given.
 fn steps(arguments: &mut Arguments) -> Result<Vec<NamedStep>> {
     let steps = arguments.commands.take().unwrap_or_default();
     if steps.is_empty() || steps.len() > MOST {
@@ -89,7 +89,7 @@ fn unused_name() -> Result<Name> {
         .map_err(|reason| Failure::new(format!("group: {reason}.")))
 }
 
-/// Returns whether a group was made for a batch, long enough ago.
+/// Returns whether a group was generated for a batch, and is old enough for its limit to be dropped.
 fn is_old(group: &Name, now: Timestamp) -> bool {
     let made = group.as_str().strip_prefix(PREFIX).and_then(|rest| rest.get(..8));
     let made =
@@ -97,10 +97,10 @@ fn is_old(group: &Name, now: Timestamp) -> bool {
     made.is_some_and(|made| Duration::try_from(now.duration_since(made)).is_ok_and(|age| age >= KEPT))
 }
 
-/// Lets so many jobs of a group run at a time, and forgets the limits of earlier batches of which none is unfinished.
+/// Limits how many jobs of a group run at a time, and drops the limits of earlier batches without unfinished jobs.
 pub(super) async fn limit_group(server: &Server, group: &str, limit: u32) -> Result<()> {
     if limit == 0 {
-        return Err(Failure::new("at_a_time: at least 1 has to run."));
+        return Err(Failure::new("at_a_time: use at least 1."));
     }
     let group: Name = group.parse().map_err(|reason| Failure::new(format!("group: {reason}.")))?;
     let unfinished = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();

@@ -1,4 +1,4 @@
-//! `delegate`: ask a coding agent, and answer with what there is by then.
+//! `delegate`: starts an agent run, and answers with its progress or its answer.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ use crate::text::BUDGET;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
-    /// claude, codex, gemini, opencode or one of the settings
+    /// claude, codex, gemini, opencode or one from the settings
     agent: Option<String>,
     prompt: String,
     cwd: Option<PathBuf>,
@@ -40,9 +40,9 @@ pub(super) struct Arguments {
     allow_tools: Option<Vec<String>>,
     #[schemars(extend("x-unlisted" = true))]
     add_dirs: Option<Vec<PathBuf>>,
-    /// Job whose conversation goes on
+    /// Job whose conversation to continue
     resume: Option<String>,
-    /// In a git worktree of its own
+    /// In its own git worktree
     worktree: Option<bool>,
     /// 0 to 50, default 0
     wait_s: Option<f64>,
@@ -71,7 +71,7 @@ impl From<Mode> for PermissionMode {
     }
 }
 
-/// What it is called.
+/// The name of the tool.
 pub(crate) const NAME: &str = "delegate";
 
 pub(super) fn tool() -> Tool {
@@ -79,7 +79,7 @@ pub(super) fn tool() -> Tool {
         NAME,
         "Ask a coding agent",
         "Starts another coding agent on a prompt, as a background job. Returns a job id, or the agent's answer if it ends \
-         within wait_s; wait returns it later. Nobody is asked: what is not permitted is denied, and the result names the \
+         within wait_s; wait returns it later. No permission prompts: what is not permitted is denied, and the result names the \
          call that permits it.",
         &Nature { reads: false, destroys: true, repeats: false, open: true, core: true },
     )
@@ -139,11 +139,11 @@ async fn submit(server: &Server, arguments: Arguments) -> Result<Job> {
     server.delegate(question, described).await
 }
 
-/// What a run comes to.
+/// Answers with the result of a run, or its progress.
 pub(super) async fn answer(server: &Server, job: &Job) -> Result {
     server.call().shows(job);
     let run = told(server, Run::of(server, job).await).await?;
-    let Some(run) = run else { return Err(Failure::new("It is no run of an agent.")) };
+    let Some(run) = run else { return Err(Failure::new("It is not an agent run.")) };
     let short = job.id.short();
     let next = match job.status() {
         status if status.is_final() => String::new(),
@@ -155,24 +155,24 @@ pub(super) async fn answer(server: &Server, job: &Job) -> Result {
             format!(" Its process is still running. Next: wait {{\"job_ids\": [\"{short}\"]}} for its end.")
         }
         _ => format!(
-            " It continues in the background. Next: wait {{\"job_ids\": [\"{short}\"]}} for its answer, output {{\"job_id\": \"{short}\"}} to see what it \
-             does, kill to stop it."
+            " It continues in the background. Next: wait {{\"job_ids\": [\"{short}\"]}} for its answer, output {{\"job_id\": \"{short}\"}} to see its \
+            progress, kill to stop it."
         ),
     };
     let text = told(server, run.told(&next, BUDGET).await).await?;
     Ok(Answer::text(text.trim_end()).about(job, Some(Cursor(job.output.bytes))).with_progress(Some(&run)))
 }
 
-/// Returns whether models are told of this tool: whether there is an agent, or a program that somebody has named as one.
+/// Returns whether this tool is listed: whether an agent is installed, or one is declared in the settings.
 pub(crate) fn is_shown(server: &Server) -> bool {
     let known = Agents::default();
     let is_named = |agent: &Agent| known.get(&agent.name).map_or(true, |known| known.program != agent.program);
     server.settings().agents.iter().any(is_named) || !installed(server, &environment(server)).is_empty()
 }
 
-/// Returns the agents that are there, by their names.
+/// Returns the names of the installed agents.
 fn installed<'a>(server: &'a Server, environment: &Environment) -> Vec<&'a str> {
-    // Where a relative program would be looked for. Most are not.
+    // Only for programs given by a relative path, which few are.
     let current = current_dir(server).unwrap_or_else(|_| "/".into());
     let agents = server.settings().agents.iter().filter(|agent| agent.is_installed(&current, environment));
     agents.map(|agent| agent.name.as_str()).collect()
@@ -182,12 +182,12 @@ fn environment(server: &Server) -> Environment {
     server.settings().environment.apply(std::env::vars_os())
 }
 
-/// Says how to get an agent that is not there, and which are.
+/// Returns the error for an agent that is not installed, with how to install it and which agents are.
 fn missing(server: &Server, agent: &Agent, environment: &Environment) -> Failure {
     let others = match installed(server, environment).as_slice() {
         [] => String::new(),
-        [one] => format!(" There is {one}: name it as `agent`."),
-        several => format!(" There are {}: name one as `agent`.", several.join(", ")),
+        [one] => format!(" Installed: {one}; name it as `agent`."),
+        several => format!(" Installed: {}; name one as `agent`.", several.join(", ")),
     };
-    Failure::new(format!("There is no program `{}` to be run. {}.{others}", agent.program, agent.remedy()))
+    Failure::new(format!("The program `{}` is not installed. {}.{others}", agent.program, agent.remedy()))
 }

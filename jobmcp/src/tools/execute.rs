@@ -1,4 +1,4 @@
-//! `execute`: start a command, and answer with what there is within a moment.
+//! `execute`: starts a command, and answers with its result if it ends soon, or else with its state.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,12 +31,12 @@ use crate::server::{Context, Server};
 use crate::task;
 use crate::text::BUDGET;
 
-/// How long a command may take to be answered with its end, unless the call says otherwise.
+/// How long a call waits for the command to end by default.
 const WAIT: Duration = Duration::from_secs(2);
-/// The same for what else is waited for.
+/// How long it waits for another condition by default.
 const UNTIL: Duration = Duration::from_secs(30);
 
-/// How many lines of its output are shown of a job that has become a task.
+/// How many lines of output are shown of a job that becomes a task.
 const SO_FAR: u64 = 3;
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -44,18 +44,18 @@ const SO_FAR: u64 = 3;
 pub(super) struct Arguments {
     /// Shell line
     pub(super) command: Option<String>,
-    /// Or several at once: lines, or {"name", "command"}
+    /// Or several: lines, or {"name", "command"}
     #[schemars(with = "Option<Vec<LineOrStep>>")]
     pub(super) commands: Option<Vec<Step>>,
-    /// How many of them run at once
+    /// How many run at once
     pub(super) at_a_time: Option<u32>,
     #[schemars(extend("x-unlisted" = true))]
     pub(super) argv: Option<Vec<String>>,
     pub(super) cwd: Option<PathBuf>,
-    /// For the lines, such as "bash -l"
+    /// Shell for lines, such as "bash -l"
     #[schemars(extend("x-unlisted" = true))]
     shell: Option<String>,
-    /// Whether a line fails if any part of a pipe fails; in bash it does
+    /// Whether a line fails if any part of a pipe fails; default true in bash
     #[schemars(extend("x-unlisted" = true))]
     pipefail: Option<bool>,
     env: Option<BTreeMap<String, String>>,
@@ -65,31 +65,31 @@ pub(super) struct Arguments {
     wait_s: Option<f64>,
     /// Wait for output:REGEX, port:3000, quiet:5s or file:PATH
     until: Option<String>,
-    /// Show only lines that match this regex
+    /// Show only lines matching this regex
     grep: Option<String>,
     /// Lines around each match
     context: Option<u64>,
-    /// Show so many last lines
+    /// Show this many last lines
     lines: Option<u64>,
-    /// Its standard input
+    /// Standard input
     pub(super) input: Option<String>,
     /// "open" for interact; default "closed"
     stdin: Option<StdinMode>,
     tty: Option<bool>,
     /// Stop it after this
     timeout_s: Option<f64>,
-    /// Report it as stalled after so long without output and CPU time
+    /// Report it as stalled after this long without output and CPU time
     #[schemars(extend("x-unlisted" = true))]
     stall_s: Option<f64>,
-    /// Stop it then
+    /// Stop it when it stalls
     #[schemars(extend("x-unlisted" = true))]
     stall_stop: Option<bool>,
-    /// Kept at most, default "10M"
+    /// Output to keep at most, default "10M"
     #[schemars(extend("x-unlisted" = true))]
     output_limit: Option<String>,
     /// Queue with its own limit
     pub(super) group: Option<String>,
-    /// Start once these jobs are completed
+    /// Start once these jobs have completed
     after_ok: Option<Vec<String>>,
     #[schemars(extend("x-unlisted" = true))]
     after: Option<Vec<String>>,
@@ -97,69 +97,70 @@ pub(super) struct Arguments {
     after_failed: Option<Vec<String>>,
     #[schemars(extend("x-unlisted" = true))]
     after_ready: Option<Vec<String>>,
-    /// Jobs of a higher one start first; default 0
+    /// Jobs with a higher priority start first; default 0
     #[schemars(extend("x-unlisted" = true))]
     priority: Option<i32>,
-    /// How many slots of the store and of its group it takes
+    /// How many slots of the store and its group it takes
     #[schemars(extend("x-unlisted" = true))]
     slots: Option<u32>,
-    /// Amounts that it takes while it runs, such as {"gpu": 1}
+    /// Amounts to take while it runs, such as {"gpu": 1}
     #[schemars(extend("x-unlisted" = true))]
     resources: Option<BTreeMap<String, u32>>,
-    /// Start it only while the machine is like this, such as "load<4" or "free-mem>8G"
+    /// Start it only while these hold, such as "load<4" or "free-mem>8G"
     #[schemars(extend("x-unlisted" = true))]
     when: Option<Vec<String>>,
     /// Keep it queued until `jobcli release`
     #[schemars(extend("x-unlisted" = true))]
     hold: Option<bool>,
-    /// Run it now and again at this distance, such as "1h"
+    /// Run it now and then repeatedly at this interval, such as "1h"
     #[schemars(extend("x-unlisted" = true))]
     every: Option<String>,
-    /// Or at these times, such as "0 3 * * 1-5", in the time zone of this server
+    /// Or at these times, such as "0 3 * * 1-5", in the server's time zone
     #[schemars(extend("x-unlisted" = true))]
     cron: Option<String>,
-    /// What happens if times are missed: "run" once, the default, or "skip" them
+    /// If times are missed, "run" once (default) or "skip" them
     #[schemars(extend("x-unlisted" = true))]
     missed: Option<String>,
-    /// A job that has this key is returned instead
+    /// If a job has this key, it is returned instead
     #[schemars(extend("x-unlisted" = true))]
     pub(super) key: Option<String>,
     #[schemars(extend("x-unlisted" = true))]
     labels: Option<BTreeMap<String, String>>,
-    /// When it is ready: port:3000, port:HOST:3000, http://URL, output:REGEX, file:PATH or cmd:LINE; waits for that
+    /// Conditions for being ready: port:3000, port:HOST:3000, http://URL, output:REGEX, file:PATH or cmd:LINE; waits
+    /// for them
     #[schemars(extend("x-unlisted" = true))]
     ready: Option<Vec<String>>,
-    /// Stop it if it is not ready in this time
+    /// Stop it if it is not ready within this time
     #[schemars(extend("x-unlisted" = true))]
     ready_timeout_s: Option<f64>,
-    /// "continue" lets it go on then; default "stop"
+    /// What to do then: "stop" (default) or "continue"
     #[schemars(extend("x-unlisted" = true))]
     not_ready: Option<String>,
     /// "session" ends with this server; default "detached"
     #[schemars(extend("x-unlisted" = true))]
     lifetime: Option<Lifetime>,
-    /// Seconds after which it is stopped, counted from the last call that names it
+    /// Stop it this many seconds after the last call that names it
     #[schemars(extend("x-unlisted" = true))]
     lease_s: Option<f64>,
-    /// Start it again up to so many times if it fails
+    /// Restart it up to this many times if it fails
     #[schemars(extend("x-unlisted" = true))]
     retries: Option<u32>,
-    /// "on_failure" or "always": start it again whenever it fails or ends
+    /// "on_failure" or "always": restart it whenever it fails or ends
     #[schemars(extend("x-unlisted" = true))]
     restart: Option<String>,
-    /// The first and the longest delay before that, default "1s..5m"
+    /// First and longest delay before a restart, default "1s..5m"
     #[schemars(extend("x-unlisted" = true))]
     backoff: Option<String>,
-    /// Start it again only after these exit codes
+    /// Restart it only after these exit codes
     #[schemars(extend("x-unlisted" = true))]
     retry_on: Option<Vec<u8>>,
-    /// Its niceness, from -20 to 19
+    /// Niceness, from -20 to 19
     #[schemars(extend("x-unlisted" = true))]
     nice: Option<i32>,
-    /// The CPUs on which it may run, such as "0-3,6"
+    /// CPUs it may run on, such as "0-3,6"
     #[schemars(extend("x-unlisted" = true))]
     cpus: Option<String>,
-    /// How much memory of its own each of its processes may have, such as "2G"
+    /// Limit on the private memory of each process, such as "2G"
     #[schemars(extend("x-unlisted" = true))]
     memory: Option<String>,
     #[schemars(extend("x-unlisted" = true))]
@@ -197,10 +198,10 @@ pub(super) struct NamedStep {
     pub(super) cwd: Option<PathBuf>,
 }
 
-// A step as schemas can say it to every client. No documentation: every model would read it.
+// A step in a form of schema that every client accepts. No doc comment: every model would read it.
 #[derive(JsonSchema)]
 #[schemars(untagged, inline)]
-#[expect(dead_code, reason = "only its schema is wanted")]
+#[expect(dead_code, reason = "only its schema is used")]
 enum LineOrStep {
     Line(String),
     Step(serde_json::Map<String, serde_json::Value>),
@@ -227,14 +228,14 @@ pub(super) fn tool() -> Tool {
         "execute",
         "Run a command",
         "Starts a shell command as a background job that outlives this session. If it ends within wait_s, the result has \
-         its exit code and the end of its output, after a failure also what looks like the cause; else it goes on. For \
+         its exit code and the end of its output, after a failure also the likely cause; else it keeps running. For \
          builds, tests, servers, downloads. Examples: {\"command\": \"npm run dev\", \"name\": \"web\", \"until\": \
          \"port:3000\"}, {\"commands\": [\"make lint\", \"make test\"], \"wait_s\": 50}.",
         &Nature { reads: false, destroys: true, repeats: false, open: true, core: true },
     )
 }
 
-/// What the result of a call shows, and what it waits for.
+/// What a call waits for, and what its result shows.
 pub(super) struct Asked {
     pub(super) wait: Duration,
     pub(super) until: Option<Until>,
@@ -249,7 +250,7 @@ impl Asked {
             None if waits_to_be_ready => Some(Until::Ready),
             until => until,
         };
-        // A condition is there to be waited for.
+        // If there is a condition, wait longer by default.
         let default = if until.is_some() { UNTIL } else { WAIT };
         let look = Look {
             lines: lines(arguments.lines)?,
@@ -302,7 +303,8 @@ async fn run_one(server: &Server, mut arguments: Arguments, context: &Context) -
         None => (started(server, id, asked.wait, context).await?, None),
     };
     if format == Format::Json {
-        // Never a task: a program that asks for fields reads on from the cursor, and a job does not know how it was asked for.
+        // Never a task: a program that requests fields continues from the cursor, and the job does not record what was
+        // requested.
         let answer = answer_in_fields(server, &job, Cursor(0), None, BUDGET).await?;
         return Ok(answer.into_result().into());
     }
@@ -317,7 +319,7 @@ async fn run_one(server: &Server, mut arguments: Arguments, context: &Context) -
         timed_out: *timed_out,
     });
     let answer = match asked.wait.is_zero() && !job.status().is_final() {
-        // It has only just been started: there is nothing to see.
+        // The command has just been started: there is no output yet.
         true => on_excerpt(server, &job, &Excerpt::default(), condition.as_ref()).await?,
         false => on_job(server, &job, &asked.look, condition.as_ref()).await?,
     };
@@ -328,26 +330,26 @@ async fn run_one(server: &Server, mut arguments: Arguments, context: &Context) -
     Ok(answer.into_result().into())
 }
 
-/// Types a line into a job that was just submitted. Returns what to say if it did not arrive: the job is there all the same, and a
-/// call that failed would be made again.
+/// Types a line into a job that was just submitted. If it does not arrive, returns a note instead of an error: the job
+/// exists anyway, and the model would repeat a failed call.
 async fn unsent(server: &Server, id: JobId, input: &str) -> Option<String> {
     let line = Message::line(input.strip_suffix('\n').unwrap_or(input));
     match server.jobs().send(id, &line, JobManager::PATIENCE).await {
         Ok(sent) if sent.refused == 0 => None,
         Ok(sent) => Some(format!(
-            "Of its input, the last {} did not arrive: it does not read now. Send the rest with interact.",
+            "The last {} of its input did not arrive: it is not reading now. Send the rest with interact.",
             counted(sent.refused, "byte", "bytes")
         )),
         Err(error) => Some(format!("Its input was not sent: {error}. Once it runs, send it with interact.")),
     }
 }
 
-/// What a command comes to.
+/// Answers with the result of a command.
 pub(super) async fn answer(server: &Server, job: &Job) -> Result {
     on_job(server, job, &Look::default(), None).await
 }
 
-/// Returns when a command is run again and again, if it is.
+/// Returns the rule of a schedule, if the call describes one.
 fn repeat(every: Option<&str>, cron: Option<String>, missed: Option<&str>) -> Result<Option<Repeat>> {
     let repeat = match (every, cron) {
         (Some(_), Some(_)) => return Err(Failure::new("Give either `every` or `cron`.")),
@@ -369,7 +371,7 @@ pub(super) async fn spec(server: &Server, arguments: Arguments) -> Result<JobSpe
     let spec = match (arguments.command, arguments.argv) {
         (Some(line), None) => JobSpec::shell(line),
         (None, Some(argv)) => JobSpec::command(argv),
-        _ => return Err(Failure::new("execute: give either `command`, a line for a shell, or `argv`, an array.")),
+        _ => return Err(Failure::new("execute: give either `command`, a shell line, or `argv`, an array.")),
     };
     short_enough(arguments.cwd.as_ref())?;
     let cwd = match arguments.cwd {

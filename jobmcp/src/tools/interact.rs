@@ -1,4 +1,4 @@
-//! `interact`: type something, and see what comes back.
+//! `interact`: sends input to a job, and returns its answer.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use crate::failure::Failure;
 use crate::server::{Context, Server};
 use crate::text::{self, BUDGET};
 
-/// How long an answer may take unless the call says otherwise, also one that is recognised; and for how long a job has to be
-/// quiet to have given it.
+/// How long to wait for an answer by default, without and with `until`; and how long a job must be quiet for its answer
+/// to count as complete.
 const WAIT: Duration = Duration::from_secs(2);
 const UNTIL: Duration = Duration::from_secs(30);
 const QUIET: Duration = Duration::from_millis(200);
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     eof: Option<bool>,
     /// 0 to 50, default 2
     wait_s: Option<f64>,
-    /// Answered at output:REGEX, not when quiet
+    /// Return at output:REGEX, not when quiet
     until: Option<String>,
     #[schemars(extend("x-unlisted" = true))]
     stream: Option<Which>,
@@ -83,7 +83,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
         cursor = sent.cursor;
         if sent.refused > 0 {
             note = format!(
-                "It took {} and not the last {}: it does not read now; send them later.",
+                "It took {} but not the last {}: it is not reading now; send them later.",
                 counted(sent.bytes, "byte", "bytes"),
                 sent.refused
             );

@@ -1,4 +1,4 @@
-//! `kill`: stop jobs, or send them a signal.
+//! `kill`: stops jobs, or sends them a signal.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::server::Server;
 use crate::text;
 
-/// The longest grace that can be asked for, so that the call is answered before a client gives up.
+/// The longest grace period of a call, so that it is answered before the client gives up.
 pub(super) const LONGEST_GRACE: Duration = Duration::from_secs(45);
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     signal: Option<String>,
     /// 0 to 45, default 5
     grace_s: Option<f64>,
-    /// Delete its record and output too
+    /// Also delete its record and output
     remove: Option<bool>,
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         None => None,
     };
     few(&references)?;
-    // In the order in which they are named, and each once: it may be named twice, as its id and as its name.
+    // In the given order, and each job once: it may be given both by id and by name.
     let mut named = Vec::new();
     for reference in &references {
         let found = match caller::find(server.jobs(), reference).await {
@@ -99,11 +99,11 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     Ok(Answer::text(text.join("\n")).with_structured(structured))
 }
 
-/// What became of one job.
+/// The result for one job.
 struct Killed {
     id: Option<JobId>,
     name: String,
-    /// The same in the text and the fields: clients show their models only one of them.
+    /// The report, both in the text and in the fields: clients show their models only one of them.
     said: String,
     fields: Value,
 }
@@ -140,7 +140,7 @@ async fn send(server: &Server, id: JobId, signal: Signal) -> Result<Killed> {
     let job = job(server, id).await?;
     let name = text::name(&job);
     let sent = match signal {
-        // All that the job started, and its time: a model that means its main process alone has no reason to.
+        // Pause all processes and the timeouts: there is no reason to stop only the main process.
         Signal::STOP => server.jobs().pause(id).await.map(drop),
         Signal::CONT => server.jobs().resume(id).await.map(drop),
         _ => server.jobs().signal(id, signal).await,
@@ -161,7 +161,7 @@ async fn stopped(server: &Server, id: JobId, report: jobcore::Result<StopReport>
         StopReport::AlreadyEnded(job) => of(server, &job, "already_terminated", ""),
         StopReport::StragglersStopped { job, processes } => {
             let stopped = counted(processes, "process", "processes");
-            of(server, &job, "already_terminated", &format!(" It had left {stopped} running, now stopped."))
+            of(server, &job, "already_terminated", &format!(" Stopped {stopped} that it had left running."))
         }
         StopReport::Stopping { job, processes, .. } => {
             let left = processes.map(|count| format!(" {} left.", counted(count, "process is", "processes are")));

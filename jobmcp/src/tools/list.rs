@@ -1,4 +1,4 @@
-//! `list`: which jobs there are, or what ended since somebody looked last.
+//! `list`: lists jobs, or those that ended since an earlier call.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use crate::runs::Run;
 use crate::server::Server;
 use crate::text;
 
-/// How many jobs are listed unless the call says otherwise, and at most.
+/// How many jobs are listed by default, and at most.
 const LIMIT: usize = 20;
 const MOST: usize = 100;
-/// How many events are looked at in one call.
+/// How many events are read at a time.
 const EVENTS: usize = 1_000;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     cwd: Option<PathBuf>,
     /// Submitted within "2h"
     since: Option<String>,
-    /// What ended since this event
+    /// Ended since this event
     ended_since: Option<u64>,
     /// 1 to 100, default 20
     limit: Option<usize>,
@@ -49,14 +49,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn tool() -> Tool {
-    describe::<Arguments>("list", "List jobs", "Lists jobs, newest first, of all sessions and of people.", &READS)
+    describe::<Arguments>("list", "List jobs", "Lists jobs, newest first, from all sessions and people.", &READS)
         .with_raw_output_schema(output_schema())
 }
 
 fn output_schema() -> Arc<JsonObject> {
     let job = json!({
         "type": "object",
-        // Some clients keep nothing but what is named, unless they are told that there is more.
+        // Some clients drop unnamed fields unless the schema allows them.
         "additionalProperties": true,
         "properties": { "job_id": { "type": "string" } },
     });
@@ -137,7 +137,7 @@ fn query(arguments: Arguments) -> Result<Query> {
         .with_times(since, None))
 }
 
-/// Returns the jobs that ended since an event, the newest first, and the number of the next event.
+/// Returns the jobs that ended since an event, newest first, and the number of the next event.
 async fn ended_since(server: &Server, since: u64, query: &Query) -> Result<(Vec<Job>, u64)> {
     let mut jobs: Vec<Job> = Vec::new();
     let mut next = since;
@@ -149,13 +149,13 @@ async fn ended_since(server: &Server, since: u64, query: &Query) -> Result<(Vec<
             }
             match server.jobs().job(event.job_id).await {
                 Ok(job) if query.matches(&job) => jobs.push(job),
-                // Removed since, or not one that is asked for.
+                // Removed since, unreadable, or not selected.
                 Ok(_) | Err(Error::NotFound { .. } | Error::Damaged { .. }) => {}
                 Err(error) => return Err(Failure::of(error, server.jobs()).await),
             }
         }
         let is_done = events.next <= next || events.events.is_empty();
-        // Of a number that nothing has yet, nothing follows: what comes is told from the next that will be.
+        // If `since` is beyond the last event, continue from the next one.
         next = events.next.max(next).min(events.end);
         if is_done {
             break;
@@ -165,7 +165,7 @@ async fn ended_since(server: &Server, since: u64, query: &Query) -> Result<(Vec<
     Ok((jobs, next))
 }
 
-/// Returns a job in fields, and the same in one line.
+/// Returns a job as fields, and as one line.
 async fn entry(server: &Server, job: &Job, now: Timestamp) -> (Value, String) {
     let shape = text::shape(server.jobs(), job).await;
     let mut entry = json!({ "job_id": job.id.short(), "status": shape.status });
@@ -175,7 +175,7 @@ async fn entry(server: &Server, job: &Job, now: Timestamp) -> (Value, String) {
         }
     }
     let name = text::full_name(job);
-    // One that cannot be read any more is told as the job that it was.
+    // A run that can no longer be read is shown as a job.
     let (fields, line) = match Run::of(server, job).await {
         Ok(Some(run)) => {
             let (agent, (prompt, line)) = (&run.agent.agent, run.row());

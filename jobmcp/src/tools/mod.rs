@@ -1,11 +1,11 @@
-//! The tools: one file each.
+//! The tools, one file each.
 
 // In the order in which to read them:
-// - `schema.rs`, `nature.rs`: what clients are told of a tool
-// - `arguments.rs`, `answer.rs`, `several.rs`: what several tools take, and what a call comes to
+// - `schema.rs`, `nature.rs`: the descriptions of tools for clients
+// - `arguments.rs`, `answer.rs`, `several.rs`: shared arguments, and the results of calls
 // - `execute.rs`, `batch.rs`, `delegate.rs`: starting jobs
-// - `wait.rs`, `output.rs`, `status.rs`, `list.rs`: looking
-// - `interact.rs`, `kill.rs`: acting on what runs
+// - `wait.rs`, `output.rs`, `status.rs`, `list.rs`: showing jobs and their output
+// - `interact.rs`, `kill.rs`: acting on running jobs
 
 mod answer;
 mod arguments;
@@ -37,7 +37,7 @@ use answer::Result;
 pub(crate) use arguments::LONGEST_WAIT;
 use kill::LONGEST_GRACE;
 
-/// Returns all tools, in the order in which a model should look at them. Not all are shown everywhere.
+/// Returns all tools, in the order in which a model should read them. Not all of them are listed.
 pub(crate) fn all() -> &'static [Tool] {
     static ALL: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         vec![
@@ -55,10 +55,10 @@ pub(crate) fn all() -> &'static [Tool] {
     &ALL
 }
 
-/// Tools that models are not told of, since another does the same. Clients that know them may go on calling them.
+/// Tools that are not listed, since another one does the same. Clients that know them can still call them.
 const OLD_NAMES: [&str; 1] = ["tail"];
 
-/// Returns the same tools as models are told of them: without arguments that are rarely needed.
+/// Returns the tools as they are listed: without rarely needed arguments.
 pub(crate) fn listed() -> &'static [Tool] {
     static LISTED: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         let mut tools = all().to_vec();
@@ -92,8 +92,8 @@ pub(crate) async fn call(
     Ok(response)
 }
 
-/// Takes the nearest time that there is for one out of bounds, and returns what to say of it: a caller that wants to wait for
-/// longer calls again.
+/// Replaces a time out of bounds by the nearest valid one, and returns a note: a caller that wants to wait longer can
+/// call again.
 fn clamp(arguments: &mut JsonObject, field: &str, longest: u64) -> Option<String> {
     let value = arguments.get_mut(field)?;
     let (wanted, bound) = (value.as_f64()?, longest as f64);
@@ -124,7 +124,7 @@ fn parse<T: DeserializeOwned>(tool: &str, arguments: JsonObject) -> Result<T> {
     serde_json::from_value(Value::Object(arguments)).map_err(|error| Failure::new(format!("{tool}: {error}.")))
 }
 
-/// What a job comes to, as the call that started it tells it: at once, or later as the result of a task.
+/// Answers with the result of a job, like the call that started it: at once, or later as the result of a task.
 pub(crate) async fn answer(server: &Server, job: &Job) -> Result {
     match job.is_agent_run() {
         true => delegate::answer(server, job).await,
@@ -148,7 +148,7 @@ mod tests {
             assert!(json["description"].as_str().unwrap().len() < 2048 && json["title"].is_string(), "{json}");
             let annotations = &json["annotations"];
             assert!(annotations["readOnlyHint"].is_boolean() && annotations["openWorldHint"].is_boolean(), "{json}");
-            // It says nothing of a tool that only reads.
+            // The hint has no meaning for a tool that only reads.
             assert_eq!(annotations["readOnlyHint"] == false, annotations["destructiveHint"].is_boolean(), "{json}");
             assert_eq!(json["inputSchema"]["additionalProperties"], false, "{json}");
             let schema = json["inputSchema"].to_string();

@@ -1,4 +1,4 @@
-//! What a tool is to clients.
+//! The annotations of tools.
 
 use rmcp::model::{JsonObject, MetaObject, Tool, ToolAnnotations};
 use schemars::JsonSchema;
@@ -6,18 +6,18 @@ use serde_json::Value;
 
 use super::schema;
 
-/// What a tool does to the world: whether it changes anything, whether calling it again changes more.
+/// The effects of a tool: whether it changes anything, and whether calling it again changes more.
 pub(super) struct Nature {
     pub(super) reads: bool,
     pub(super) destroys: bool,
     pub(super) repeats: bool,
-    /// Whether what it does reaches beyond jobs: a command can do anything.
+    /// Whether its effects reach beyond jobs: a command can do anything.
     pub(super) open: bool,
-    /// Whether a client that hides most tools is asked to show this one at once.
+    /// Whether clients that defer tools should load this one at once.
     pub(super) core: bool,
 }
 
-/// Returns a tool as clients are told of it.
+/// Returns the description of a tool for clients.
 pub(super) fn tool<T: JsonSchema + 'static>(
     name: &'static str,
     title: &str,

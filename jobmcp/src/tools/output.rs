@@ -1,4 +1,4 @@
-//! `output` and `tail`: what a job wrote.
+//! `output` and `tail`: read a job's output.
 
 use jobcore::Job;
 use jobcore::clock::Timestamp;
@@ -17,18 +17,18 @@ use crate::runs::Run;
 use crate::server::Server;
 use crate::text::{self, BUDGET, LARGEST};
 
-/// How many lines `tail` shows unless the call says otherwise.
+/// How many lines `tail` shows by default.
 const TAIL: u64 = 50;
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
     job_id: String,
-    /// Only what follows
+    /// Only output after it
     cursor: Option<u64>,
-    /// Only the last
+    /// Only this many last
     lines: Option<u64>,
-    /// Only lines that match this regex
+    /// Only lines matching this regex
     grep: Option<String>,
     /// Lines around each match
     context: Option<u64>,
@@ -36,7 +36,7 @@ pub(super) struct Arguments {
     max_bytes: Option<u64>,
     #[schemars(extend("x-unlisted" = true))]
     fold: Option<bool>,
-    /// Uncleaned; of an agent, its stream
+    /// Uncleaned; for an agent, its stream
     raw: Option<bool>,
     #[schemars(extend("x-unlisted" = true))]
     stream: Option<Which>,
@@ -57,7 +57,7 @@ pub(super) struct TailArguments {
 }
 
 impl Arguments {
-    /// Returns whether nothing is asked for that the stream itself has to be read for.
+    /// Returns whether no argument requires reading the stream itself.
     fn is_as_usual(&self) -> bool {
         let is_text = self.format.unwrap_or_default() == Format::Text;
         is_text && self.cursor.is_none() && self.grep.is_none() && self.stream.is_none() && self.raw != Some(true)
@@ -68,8 +68,8 @@ pub(super) fn tool() -> Tool {
     describe::<Arguments>(
         "output",
         "Read output",
-        "Returns what a job wrote, or an agent's answer: all of it if it is short, else beginning and end, and how to get \
-         the rest.",
+        "Returns a job's output, or an agent's answer: all of it if short, else the beginning and end, and how to get \
+        the rest.",
         &Nature { core: true, ..READS },
     )
 }
@@ -78,7 +78,7 @@ pub(super) fn tail_tool() -> Tool {
     describe::<TailArguments>(
         "tail",
         "Read the last lines",
-        "Returns the last lines that a job wrote, and a cursor.",
+        "Returns the last lines of a job's output, and a cursor.",
         &READS,
     )
 }
@@ -131,7 +131,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     }
     let now = Timestamp::now();
     let shape = text::shape(server.jobs(), &job).await;
-    // Of a job that has ended, nothing more comes.
+    // If the job has ended and all was shown, there will be no more output.
     let cursor = (!job.status().is_final() || viewed.more).then(|| format!("cursor {}", viewed.cursor));
     let mut head = format!("{}.", text::sentence(&job, &shape, now, cursor.as_deref()));
     if viewed.more && job.status().is_final() {
@@ -140,16 +140,16 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let is_any = viewed.shown.iter().any(|shown| matches!(shown, Shown::Line(_)));
     let text = match (is_any, is_grep) {
         (false, true) => format!("{head} {}", excerpt::none_matches(&job)),
-        (false, false) if output.is_empty() => format!("{head} There is no output here."),
+        (false, false) if output.is_empty() => format!("{head} No output here."),
         _ => format!("{head}\n{output}"),
     };
     Ok(Answer::text(text.trim_end()).about(&job, Some(viewed.cursor)))
 }
 
-/// Answers with what a run of an agent came to, or with the last lines of what it did.
+/// Answers with the answer of an agent run, or with the last lines of its account.
 async fn of_run(server: &Server, job: &Job, lines: Option<u64>, budget: u64) -> Result {
     let run = told(server, Run::of(server, job).await).await?;
-    let Some(run) = run else { return Err(Failure::new("It is no run of an agent.")) };
+    let Some(run) = run else { return Err(Failure::new("It is not an agent run.")) };
     let note = " (raw, stream, grep, cursor and format \"json\" read the stream itself.)";
     let text = match (lines, run.has_ended()) {
         (None, true) => told(server, run.told(note, budget).await).await?,

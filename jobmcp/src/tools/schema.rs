@@ -1,6 +1,6 @@
-//! Schemas of arguments, tidied: what some clients refuse or every model pays for is taken out. And arguments that have to
-//! fit them, so that whoever is wrong is told which one, and what it takes. What a client changed on the way, so that a model
-//! could not mend it, is taken as it was meant: lists and numbers as JSON text, one value for a list of one.
+//! Schemas of arguments, without what some clients refuse and what costs every model tokens. Arguments are checked
+//! against them, so that an error names the argument and what it must be. Changes that clients make on the way, and
+//! models cannot avoid, are undone: lists and numbers as JSON text, and a single value for a list of one.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 
 use crate::text;
 
-/// Of a value that is wrong, so much is told.
+/// How many characters of an invalid value are shown.
 const SHOWN: usize = 100;
 
-/// Marks an argument that models are not told of, since it is rarely needed. It is taken all the same.
+/// Marks an argument that is not listed, since it is rarely needed. It is accepted anyway.
 pub(super) const UNLISTED: &str = "x-unlisted";
 
-/// Other names that an argument may be given by where the tool has none of that name.
+/// Alternative names of arguments, for tools that do not have an argument with that name.
 const OTHER_NAMES: [(&str, &str); 5] = [
     ("job_id", "job_ids"),
     ("job_ids", "job_id"),
@@ -37,7 +37,7 @@ pub(super) fn of<T: JsonSchema + 'static>() -> Arc<JsonObject> {
     Arc::new(schema)
 }
 
-/// Returns the schema that models are told.
+/// Returns the schema as it is listed.
 pub(super) fn listed(schema: &JsonObject) -> Arc<JsonObject> {
     let mut schema = schema.clone();
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
@@ -49,14 +49,14 @@ pub(super) fn listed(schema: &JsonObject) -> Arc<JsonObject> {
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
-            // A property may be called like one of these words, and is an object then.
+            // A property may have one of these names; its value is then an object.
             if object.get("format").is_some_and(Value::is_string) {
                 object.remove("format");
             }
             if object.get("default").is_some_and(Value::is_null) {
                 object.remove("default");
             }
-            // Whoever passes a negative number is told.
+            // A negative number is refused with an error anyway.
             if object.get("minimum") == Some(&Value::from(0)) {
                 object.remove("minimum");
             }
@@ -68,7 +68,7 @@ fn tidy(schema: &mut Value) {
     }
 }
 
-/// What is optional is left out, and never null.
+/// Removes null from types: optional values are absent, not null.
 fn without_null(object: &mut JsonObject) {
     if let Some(Value::Array(types)) = object.get_mut("type") {
         types.retain(|name| name != "null");
@@ -90,12 +90,12 @@ fn without_null(object: &mut JsonObject) {
     }
 }
 
-/// Refuses arguments that are of another kind than the schema says, and turns what is meant as that kind into it: a whole
-/// number may be written as `5.0`, and all but text as JSON text. What is optional may be null. Ones that the schema does not
-/// know are left to whoever takes the others.
+/// Refuses arguments of a type other than in the schema, and converts what is meant as that type: an integer may be
+/// written as `5.0`, and everything but text as JSON text. Optional arguments may be null. Unknown arguments are left
+/// to the deserializer.
 ///
 /// # Errors
-/// The name of the first one that is wrong, and what it has to be.
+/// The name of the first invalid argument, and what it must be.
 pub(super) fn fit(schema: &JsonObject, arguments: &mut JsonObject) -> Result<(), String> {
     rename(schema, arguments)?;
     let is_required =
@@ -109,7 +109,7 @@ pub(super) fn fit(schema: &JsonObject, arguments: &mut JsonObject) -> Result<(),
     Ok(())
 }
 
-/// Gives arguments that have another name the one that the tool knows.
+/// Renames arguments given by an alternative name.
 fn rename(schema: &JsonObject, arguments: &mut JsonObject) -> Result<(), String> {
     let kind = |name: &str| schema.get("properties").and_then(|properties| properties.get(name));
     for (other, name) in OTHER_NAMES {
@@ -128,14 +128,14 @@ fn rename(schema: &JsonObject, arguments: &mut JsonObject) -> Result<(), String>
                 let items = [before, value].into_iter().filter_map(|list| list.as_array().cloned());
                 Value::Array(items.flatten().collect())
             }
-            Some(_) => return Err(format!("{other}: it is another word for `{name}`; give one of them.")),
+            Some(_) => return Err(format!("{other}: it is another name for `{name}`; give one of them.")),
         };
         arguments.insert(name.to_owned(), value);
     }
     Ok(())
 }
 
-/// Returns the only one of a list.
+/// Returns the only element of a list.
 fn only(name: &str, mut list: Value) -> Result<Value, String> {
     fit_value(name, &json!({ "type": "array", "items": { "type": "string" } }), &mut list)?;
     match list.as_array_mut().map(Vec::as_mut_slice) {
@@ -144,8 +144,8 @@ fn only(name: &str, mut list: Value) -> Result<Value, String> {
     }
 }
 
-/// Turns text into what it says in JSON, if that is of the kind that is wanted, and one value into a list of it. Text stays
-/// text where text is wanted, whatever it looks like.
+/// Parses text as JSON if the result has the type of the schema, and turns a single value into a list of one. If the
+/// schema wants text, text is kept, whatever it looks like.
 fn read(schema: &Value, value: &mut Value) {
     let wanted = schema["type"].as_str().unwrap_or_default();
     if let Value::String(text) = &*value {
@@ -209,10 +209,10 @@ fn fit_value(name: &str, schema: &Value, value: &mut Value) -> Result<(), String
     }
 }
 
-/// The first number that no `u64` is.
+/// The first number too large for `u64`.
 const WHOLE_END: f64 = 18_446_744_073_709_551_616.0;
 
-/// What a value has to be, in words.
+/// Describes what a value must be.
 fn kind(schema: &Value) -> String {
     match (schema["type"].as_str().unwrap_or_default(), schema["enum"].as_array()) {
         (_, Some(choices)) => {
@@ -270,7 +270,7 @@ mod tests {
     #[test_case(&json!({ "steps": ["a", { "command": "b" }] }), &json!({ "commands": ["a", { "command": "b" }] }); "steps")]
     #[test_case(&json!({ "commands": "a" }), &json!({ "commands": ["a"] }); "one of several commands")]
     #[test_case(&json!({ "timeout_s": null, "wait_s": 1 }), &json!({ "wait_s": 1 }); "what is left out by another name")]
-    fn what_a_client_changed_is_taken_as_it_was_meant(sent: &Value, meant: &Value) {
+    fn changes_made_by_clients_are_undone(sent: &Value, meant: &Value) {
         assert_eq!(&fitted(sent).unwrap(), meant);
     }
 
@@ -281,13 +281,13 @@ mod tests {
     #[test_case(&json!({ "command": ["ls", "-l"] }), "command: [\"ls\",\"-l\"] is not a string."; "words")]
     #[test_case(&json!({ "commands": [5] }), "commands[0]: 5 is not a string."; "a number for a command")]
     #[test_case(&json!({ "mode": "\"any\"" }), "mode: \"\\\"any\\\"\" is not one of \"all\", \"any\"."; "in quotes")]
-    #[test_case(&json!({ "wait_s": 1, "timeout_s": 2 }), "timeout_s: it is another word for `wait_s`; give one of them."; "two")]
-    fn what_is_still_wrong_is_told_with_what_would_work(sent: &Value, expected: &str) {
+    #[test_case(&json!({ "wait_s": 1, "timeout_s": 2 }), "timeout_s: it is another name for `wait_s`; give one of them."; "two")]
+    fn errors_tell_what_would_work(sent: &Value, expected: &str) {
         assert_eq!(fitted(sent).unwrap_err(), expected);
     }
 
     #[test]
-    fn a_tool_that_takes_one_job_takes_a_list_of_it() {
+    fn a_tool_for_one_job_accepts_a_list_of_one() {
         let schema = json!({ "properties": { "job_id": { "type": "string" } } }).as_object().unwrap().clone();
         let fitted = |sent: Value| {
             let mut arguments = sent.as_object().unwrap().clone();
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_listed_is_taken() {
+    fn unlisted_arguments_are_accepted() {
         assert!(listed(&schema())["properties"].get("rare").is_none());
         assert_eq!(fitted(&json!({ "rare": "x" })).unwrap(), json!({ "rare": "x" }));
     }

@@ -1,4 +1,5 @@
-//! What several jobs came to, in a few lines: how many did what, and one line for each that failed.
+//! The result of several jobs in a few lines: how many completed, failed or are unfinished, and one line for each
+//! failure.
 
 use jobcore::wait::{Reached, Until};
 use jobcore::{Job, Name, Status};
@@ -9,13 +10,13 @@ use crate::runs::Run;
 use crate::server::Server;
 use crate::text;
 
-/// How much all lines on failures may take, and how much one takes at least and at most.
+/// How many bytes all lines on failures may take, and the least and most for one of them.
 const ROOM: u64 = 5_000;
 const LEAST: u64 = 80;
 const MOST: u64 = 400;
-/// With how much room the answer of an agent is shown.
+/// The room per job from which on the answer of an agent is shown.
 const OF_RUN: u64 = 500;
-/// How much is shown of a command in the place of a name, and how many names of jobs that have not ended.
+/// How many characters of a command are shown in place of a name, and how many names of unfinished jobs.
 const COMMAND: usize = 60;
 const NAMES: usize = 10;
 
@@ -25,7 +26,7 @@ pub(super) struct Several<'a> {
     pub(super) reached: &'a [Reached],
     pub(super) until: &'a Until,
     pub(super) look: &'a Look,
-    /// The group that they can be waited for by.
+    /// The group by which they can be waited for.
     pub(super) group: Option<&'a Name>,
 }
 
@@ -75,7 +76,7 @@ pub(super) async fn answer(server: &Server, several: &Several<'_>) -> Result {
     }
     for job in *jobs {
         server.call().shows(job);
-        // The answer of an agent is what it was started for.
+        // An agent is started for its answer, so that is shown.
         if job.status() == Status::Completed
             && let Some(run) = told(server, Run::of(server, job).await).await?
         {
@@ -85,7 +86,7 @@ pub(super) async fn answer(server: &Server, several: &Several<'_>) -> Result {
     Ok(Answer::text(lines.join("\n")))
 }
 
-/// Says which jobs met what was waited for, if that was not their end.
+/// Reports which jobs met the condition, unless it is their end.
 fn met(several: &Several<'_>) -> Vec<String> {
     let Several { jobs, reached, until, .. } = several;
     let said = jobs.iter().zip(*reached).filter_map(|(job, reached)| {
@@ -118,7 +119,7 @@ fn room(share: u64) -> u64 {
     share.clamp(LEAST, MOST)
 }
 
-/// Returns what a job is called where there are several: one without a name is known by its command.
+/// Returns the heading of a job among several: its name, or else its command.
 fn heading(server: &Server, job: &Job) -> String {
     let command = || text::cut(&text::one_line(&server.jobs().shape(job).command_line()), COMMAND);
     match &job.spec.name {
@@ -127,12 +128,12 @@ fn heading(server: &Server, job: &Job) -> String {
     }
 }
 
-/// Puts what is shown of a job behind what is said of it: on the same line if it is one.
+/// Joins a heading and the text shown of a job, on the same line if the text is a single line.
 fn line(head: &str, shown: &str) -> String {
     format!("{head}:{}{shown}", if shown.contains('\n') { "\n" } else { " " })
 }
 
-/// Says what a run of an agent came to: of many, each has too little room for its answer.
+/// Reports an agent run. If there are many, there is too little room for the answer of each.
 async fn of_run(server: &Server, job: &Job, run: &Run<'_>, room: u64) -> Result<String> {
     match room < OF_RUN {
         true => Ok(format!("{}, {}: {}.", text::subject(job), run.agent.agent, run.agent.progress.as_str())),

@@ -1,4 +1,4 @@
-//! `status`: all there is to know of a job, in a few lines.
+//! `status`: everything about a job, in a few lines.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::runs::Run;
 use crate::server::Server;
 use crate::text;
 
-/// How much of the last output is shown: enough to see what it is doing.
+/// How much of the last output is shown: enough to see what the job is doing.
 const LAST_LINES: u64 = 5;
 const LAST_BYTES: u64 = 1_000;
 
@@ -39,7 +39,7 @@ pub(super) fn tool() -> Tool {
 fn output_schema() -> Arc<JsonObject> {
     let schema = json!({
         "type": "object",
-        // Some clients keep nothing but what is named, unless they are told that there is more.
+        // Some clients drop unnamed fields unless the schema allows them.
         "additionalProperties": true,
         "properties": { "job_id": { "type": "string" } },
         "required": ["job_id"],
@@ -65,7 +65,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         Some(run) => told(server, run.last_lines(LAST_LINES, LAST_BYTES as usize).await).await?,
         None => String::from_utf8_lossy(&viewed.text(&view, None)).trim_end().to_owned(),
     };
-    // In this order for models; what is not known or does not apply is left out.
+    // In this order for models. Fields that are unknown or do not apply are left out.
     let fields = [
         ("job_id", json!(job.id.short())),
         ("name", json!(shape.name)),
@@ -99,7 +99,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
     let known: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_null()).collect();
     let text: Vec<String> = known
         .iter()
-        // The state has them in words.
+        // `state` has them in words.
         .filter(|(field, _)| {
             !["queued", "status", "exit_code", "signal", "cause", "waiting_for_input", "stalled_since"].contains(field)
         })
@@ -115,7 +115,7 @@ pub(super) async fn run(server: &Server, arguments: Arguments) -> Result {
         .with_progress(run.as_ref()))
 }
 
-/// Returns a time as programs read it, in whole seconds.
+/// Formats a time for programs, in whole seconds.
 fn to_seconds(time: Timestamp) -> String {
     format!("{time:.0}")
 }

@@ -1,4 +1,4 @@
-//! `wait`: until jobs end, or come to something else.
+//! `wait`: waits until jobs end or meet another condition.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::runs::Run;
 use crate::server::{Context, Server};
 use crate::text::BUDGET;
 
-/// How long a call waits unless it says otherwise.
+/// How long a call waits by default.
 const WAIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -37,7 +37,7 @@ pub(super) struct Arguments {
     until: Option<String>,
     /// 0 to 50, default 30
     wait_s: Option<f64>,
-    /// Show only lines that match
+    /// Show only matching lines
     grep: Option<String>,
     #[schemars(extend("x-unlisted" = true))]
     context: Option<u64>,
@@ -63,8 +63,8 @@ pub(super) fn tool() -> Tool {
     describe::<Arguments>(
         "wait",
         "Wait for jobs",
-        "Waits until jobs end, write a line, open a port, make a file or fall silent. Returns states and new output. \
-         Blocks at most 50 seconds: if a job still runs, call it again. Do not poll status.",
+        "Waits until jobs end, write a line, open a port, create a file or go quiet. Returns states and new output. \
+        Blocks at most 50 seconds: call it again while a job runs. Do not poll status.",
         &Nature { core: true, ..READS },
     )
 }
@@ -99,9 +99,9 @@ pub(super) async fn run(server: &Server, arguments: Arguments, context: &Context
         ([Job { id, .. }], Format::Text) => {
             let id = *id;
             let condition = Condition { until: &until, reached: &waited.reached[0], timed_out: waited.timed_out };
-            // A stream or lines that are asked for are those of the agent's program.
+            // A requested stream or search refers to the output of the agent's program.
             let is_stream = from.is_some() || arguments.stream.is_some() || look.grep.is_some();
-            // A line may have been read after the job was looked at.
+            // The output may have been read after the job, so read the job again.
             let job = job(server, id).await?;
             match told(server, Run::of(server, &job).await).await?.filter(|_| !is_stream) {
                 Some(run) => on_run(server, &job, &run, &condition).await,
@@ -127,7 +127,7 @@ async fn ids(
     let mut ids = Vec::new();
     for reference in references {
         let id = find(server, reference).await?;
-        // It may be named twice, as its id and as its name.
+        // A job may be given both by id and by name.
         if !ids.contains(&id) {
             ids.push(id);
         }
@@ -138,10 +138,10 @@ async fn ids(
         let mut jobs = told(server, server.jobs().list(&query).await).await?.jobs;
         if jobs.len() > MOST_JOBS {
             return Err(Failure::new(format!(
-                "There are more than {MOST_JOBS} jobs of this group or with this label; name some of them as job_ids."
+                "More than {MOST_JOBS} jobs are in this group or have this label; name some of them as job_ids."
             )));
         }
-        // Nobody can wait for schedules.
+        // Schedules cannot be waited for.
         jobs.retain(|job| job.spec.repeat.is_none());
         // In the order in which they were submitted.
         jobs.reverse();
@@ -150,7 +150,7 @@ async fn ids(
     match (ids.is_empty(), group.is_some() || wanted.is_some()) {
         (false, _) => Ok(ids),
         (true, false) => Err(Failure::new("job_ids: name at least one job, a group or a label; list shows the jobs.")),
-        (true, true) => Err(Failure::new("There is no job of this group or with this label; list shows the jobs.")),
+        (true, true) => Err(Failure::new("No job is in this group or has this label; list shows the jobs.")),
     }
 }
 

@@ -1,5 +1,5 @@
-//! A message to a thread of Codex, which takes a turn then. Codex gives it the authority of its user, so that it holds nothing
-//! that a job could have written: no name, no command and no output.
+//! Sends a message to a Codex thread, which then takes a turn. Codex treats the message as if its user had written it,
+//! so it must contain nothing that a job controls: no name, no command and no output.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -23,13 +23,13 @@ use crate::commands::Result;
 /// How long Codex may take to accept a message.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// What a line that is run at the end of a job is told of it, as far as it matters here.
+/// The part that matters here of the job that an `on_end` line gets.
 #[derive(Debug, Deserialize)]
 struct Ended {
     caller: Option<Caller>,
 }
 
-/// Queues a message for the thread that submitted a job that has ended, on all of its jobs that have.
+/// Queues a message about all ended jobs of the thread that submitted the given one.
 pub(super) async fn notify(jobs: &JobManager, host: Host, ended: &str, arguments: &Hook) -> Result {
     let usage = |reason: String| Failure::new(codes::USAGE, reason);
     if host != Host::Codex {
@@ -51,19 +51,20 @@ pub(super) async fn notify(jobs: &JobManager, host: Host, ended: &str, arguments
     Ok(ExitCode::SUCCESS)
 }
 
-/// Takes what is to be delivered; nothing if another door has delivered it, or another end did it for all.
+/// Takes the pending ends; nothing if they have been delivered in another way, or together with another end.
 async fn take(jobs: &JobManager, caller: &Caller) -> Result<Option<Delivery>> {
     let end = Instant::now() + LIMIT;
     loop {
         let delivery = jobs.deliver(caller, &[]).await?;
-        // Whoever delivers something at this moment may not know of this end.
+        // A delivery under way at this moment may not include this end.
         if delivery.is_some() || jobs.inbox(caller).await?.is_empty() || Instant::now() >= end {
             return Ok(delivery);
         }
     }
 }
 
-/// Returns whether Codex runs on a terminal, where a person sees what comes of a message. Its service outlives that.
+/// Returns whether Codex is open on a terminal, where a person sees the effect of a message. Its background service may
+/// be running without one.
 fn is_open() -> bool {
     let own = home(|name| std::env::var(name).ok());
     let is_ours = |program: &Running| home(|name| program.variable(name)) == own;
@@ -71,14 +72,14 @@ fn is_open() -> bool {
     programs.iter().any(|program| is_ours(program) && !host::was_given(program, &host::CODEX_RUNS))
 }
 
-/// Returns where Codex keeps its threads, by these variables.
+/// Returns the directory where Codex keeps its threads, according to the variables.
 fn home(variable: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let set = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("CODEX_HOME").or_else(|| Some(set("HOME")?.join(".codex")))
 }
 
 async fn queue(program: &Path, thread: &str, message: &str) -> Result<()> {
-    // In one line, since `show` prints the last one.
+    // In one line, since `jobcli show` prints the last line.
     let failed = |reason: String| {
         let message = format!(
             "`{} queue` cannot queue a message for the thread {thread}: {reason}; `--program` names another program",
@@ -109,11 +110,11 @@ fn sentence(jobs: &[Job]) -> String {
     };
     format!(
         "Automatic message from jobcore, not from the user: {what}. Read the output with the tool `output` or `jobcli \
-         output` before you go on."
+         output` before you continue."
     )
 }
 
-/// Returns what became of a job, in words that are none of its own.
+/// Describes the end of a job without using any text from the job.
 fn came_to(job: &Job) -> String {
     let Some(outcome) = job.state.outcome() else { return job.status().to_string() };
     match (job.status(), outcome.cause, outcome.exit_code, outcome.signal) {

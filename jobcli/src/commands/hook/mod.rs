@@ -1,11 +1,11 @@
-//! Hooks of coding agents: how their models are notified of ends.
+//! Hooks of coding agents, which notify the model when jobs end.
 //!
-//! All hosts say the same to a hook, as JSON on its standard input, and understand the same answers as JSON on standard output. A
-//! host that goes on while a hook runs is woken by one that exits with 2, and reads its standard error.
+//! All hosts send the same JSON to a hook on standard input, and accept the same JSON answers on its standard output. A
+//! host that continues while a hook runs is woken if the hook exits with 2, and then reads its standard error.
 
 // In the order in which to read them:
-// - `host.rs`: which conversation a host means, and whether a person sits at it
-// - `codex.rs`: a message to a thread of Codex, from outside
+// - `host.rs`: the conversation of a host, and whether a person takes part in it
+// - `codex.rs`: messages to Codex threads
 
 mod codex;
 mod host;
@@ -28,18 +28,18 @@ use self::host::Host;
 use super::{Result, ending};
 use crate::cli::Hook;
 
-/// The code by which a hook wakes a host that went on without it.
+/// The exit code by which a hook wakes a host that did not wait for it.
 const WAKE: u8 = 2;
-/// The longest line on a job, in characters.
+/// The longest line about a job, in characters.
 const LINE: usize = 300;
-/// How many lines are said at once.
+/// How many lines are reported at once.
 const LINES: usize = 10;
-/// How long is waited for other ends after the first: jobs that end together wake once.
+/// How long to wait for other ends after the first, so that jobs that end together wake the host once.
 const TOGETHER: Duration = Duration::from_millis(250);
-/// The largest event that is read.
+/// The largest event that is read, in bytes.
 const LARGEST: u64 = 16 << 20;
 
-/// What a host says to a hook.
+/// The input of a hook.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Said {
@@ -56,12 +56,12 @@ struct ToolInput {
     run_in_background: bool,
 }
 
-/// Answers a hook. Whatever goes wrong, the host goes on as if there were none.
+/// Answers a hook. On any error, the host continues as if there were no hook.
 pub(super) async fn run(jobs: impl FnOnce() -> Result<JobManager>, arguments: Hook) -> Result {
     let Some(host) = Host::new(&arguments.host) else { return Ok(ExitCode::SUCCESS) };
     let text = said();
     if arguments.event == "end" {
-        // Not called by the host: what goes wrong is put on record with the job.
+        // Not run by the host: errors are recorded with the job.
         return codex::notify(&jobs()?, host, &text, &arguments).await;
     }
     Ok(answer(jobs, host, &arguments, &text).await.unwrap_or(ExitCode::SUCCESS))
@@ -83,7 +83,7 @@ async fn answer(jobs: impl FnOnce() -> Result<JobManager>, host: Host, arguments
         "stop" if !is_attended => watch(&jobs, host, &caller, Some(arguments.hold)).await,
         "stop" if !host.runs_hooks_aside() => now(&jobs, host, &caller).await,
         "stop" => watch(&jobs, host, &caller, None).await,
-        // Elsewhere the host would hold up the call.
+        // Other hosts would delay the call of the tool.
         "post-tool-use" if is_attended && host.runs_hooks_aside() => watch(&jobs, host, &caller, None).await,
         _ => Ok(ExitCode::SUCCESS),
     }
@@ -92,13 +92,13 @@ async fn answer(jobs: impl FnOnce() -> Result<JobManager>, host: Host, arguments
 fn said() -> String {
     let mut text = String::new();
     if !std::io::stdin().is_terminal() {
-        // What cannot be read is not understood either.
+        // Input that cannot be read is treated like input that cannot be parsed.
         let _ = std::io::stdin().lock().take(LARGEST).read_to_string(&mut text);
     }
     text
 }
 
-/// Wakes the caller if jobs of it have ended.
+/// Wakes the caller if any of its jobs have ended.
 async fn now(jobs: &JobManager, host: Host, caller: &Caller) -> Result {
     match jobs.deliver(caller, &[]).await? {
         Some(delivery) => wake(host, delivery).await,
@@ -106,8 +106,8 @@ async fn now(jobs: &JobManager, host: Host, caller: &Caller) -> Result {
     }
 }
 
-/// Waits for the next end of the caller's jobs, and wakes it. Where `hold` is given, the host waits for this: not longer than that,
-/// and not for a server.
+/// Waits for the next end of the caller's jobs, and wakes the caller. If `hold` is given, the host is waiting: the wait
+/// is at most that long, and does not include servers.
 async fn watch(jobs: &JobManager, host: Host, caller: &Caller, hold: Option<Duration>) -> Result {
     let Some(_watch) = jobs.watch(caller).await? else { return Ok(ExitCode::SUCCESS) };
     let end = hold.map(|hold| Instant::now() + hold);
@@ -117,12 +117,12 @@ async fn watch(jobs: &JobManager, host: Host, caller: &Caller, hold: Option<Dura
                 Some(delivery) => drop(delivery),
                 None => return Ok(ExitCode::SUCCESS),
             },
-            // The session has ended: nobody hears this.
+            // The session has ended: there is no one to wake.
             () = process::errors_unread() => return Ok(ExitCode::SUCCESS),
             () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => return Ok(ExitCode::SUCCESS),
         }
         sleep(TOGETHER).await;
-        // Others may have delivered it meanwhile.
+        // The end may have been delivered in another way meanwhile.
         if let Some(delivery) = jobs.deliver(caller, &[]).await? {
             return wake(host, delivery).await;
         }
@@ -146,8 +146,8 @@ async fn wake(host: Host, delivery: Delivery) -> Result {
         true => std::io::stderr().write_all(text.as_bytes())?,
         false => std::io::stdout().write_all(answer.as_bytes())?,
     }
-    // Where this fails, as on a full disk, a host that is woken would be woken again at the end of each turn: neither the code nor
-    // an answer that is cut off wakes it.
+    // If this fails, for example on a full disk, the host must not be woken, or it would be woken again at the end of
+    // each turn. So the exit code and the last byte of the answer come after it: without them, the host does not wake.
     delivery.acknowledge().await?;
     if is_aside {
         return Ok(ExitCode::from(WAKE));
@@ -156,7 +156,7 @@ async fn wake(host: Host, delivery: Delivery) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the lines, each short enough, and how many there are beyond those that are said.
+/// Returns the lines, each shortened, with a last line that counts those left out.
 fn lines(all: impl Iterator<Item = String>) -> Vec<String> {
     let mut all: Vec<_> = all.map(|line| fit(&message(&line), LINE)).collect();
     let more = all.len().saturating_sub(LINES);
@@ -167,7 +167,7 @@ fn lines(all: impl Iterator<Item = String>) -> Vec<String> {
     all
 }
 
-/// Adds to the conversation what an agent should know when its session starts, goes on or was compacted.
+/// Adds to the conversation what an agent should know when its session starts, resumes or was compacted.
 async fn recap(jobs: &JobManager, caller: &Caller, said: &Said) -> Result {
     let project = project_of(&said.cwd);
     let unfinished = Status::ALL.into_iter().filter(|status| !status.is_final()).collect();
@@ -180,7 +180,7 @@ async fn recap(jobs: &JobManager, caller: &Caller, said: &Said) -> Result {
     add(said, "Background jobs of this project (jobcli, jobmcp):", &lines, delivery).await
 }
 
-/// Adds to the conversation which jobs have ended since.
+/// Adds to the conversation which jobs have ended since the last report.
 async fn news(jobs: &JobManager, caller: &Caller, said: &Said) -> Result {
     let delivery = jobs.deliver(caller, &[]).await?;
     let lines = lines(delivery.iter().flat_map(Delivery::jobs).filter_map(ending::of));
@@ -217,7 +217,7 @@ fn refuse_background(input: &ToolInput) {
     let answer = json!({ "hookSpecificOutput": {
         "hookEventName": "PreToolUse", "permissionDecision": "deny", "permissionDecisionReason": reason,
     }});
-    // Where it cannot be said, the command is run.
+    // If the answer cannot be written, the command is run.
     let _ = writeln!(std::io::stdout(), "{answer}");
 }
 
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_lines_are_said_than_are_read() {
+    fn the_number_of_lines_is_limited() {
         let all = |count: usize| lines((0..count).map(|n| format!("{n}{}", "x".repeat(400))));
         assert_eq!(all(10).len(), 10);
         assert!(all(10).iter().all(|line| line.chars().count() <= LINE));

@@ -1,5 +1,5 @@
-//! One subscription by webhook, and how its events are delivered: one after the other, so that its place in the feed is all that
-//! has to be kept.
+//! One webhook subscription and the delivery of its events: one after the other, so that only the place in the feed has
+//! to be kept.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,14 +17,14 @@ use super::post::{Failed, Message, Post};
 use super::signature::Secret;
 use crate::events::reading::{Batch, PAGE, Reading};
 
-/// After how long a message is sent again that was not accepted. Then it is given up.
+/// The delays before a message that was not accepted is sent again. After the last attempt it is given up.
 const AGAIN: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120)];
-/// How long messages are signed with a key, too, that another one has replaced.
+/// How long messages are also signed with a key that has been replaced.
 const ROTATION: Duration = Duration::from_secs(300);
-/// How often the store is looked at where nothing happens: what nobody did is put on record by a look.
+/// How often the feed is read if nothing happens: reading records ends that were not observed.
 const LOOK: Duration = Duration::from_secs(60);
-/// After how long a store is read again that could not be read.
+/// How long to wait after the store could not be read.
 const READ_AGAIN: Duration = Duration::from_secs(25);
 
 /// A subscription.
@@ -37,16 +37,16 @@ pub(super) struct Active {
     state: Mutex<State>,
 }
 
-/// What changes of it.
+/// The changing state of a subscription.
 #[derive(Debug)]
 struct State {
     secret: Secret,
-    /// The key before this one, and until when it counts.
+    /// The previous key, and until when it is used.
     replaced: Option<(Secret, Instant)>,
-    /// All before this place was accepted or given up.
+    /// The cursor up to which everything was accepted or given up.
     cursor: Value,
     delivered_at: Option<Timestamp>,
-    /// What was wrong with the last message, and since when it has been.
+    /// Why the last message failed, and since when messages have been failing.
     failure: Option<(Failed, Timestamp)>,
 }
 
@@ -65,7 +65,7 @@ impl Active {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns what its client is told of it.
+    /// Returns the description of the subscription for its client.
     pub(super) fn described(&self) -> Value {
         let left = self.expires.borrow().saturating_duration_since(Instant::now());
         let left = SignedDuration::try_from(left).unwrap_or_default();
@@ -78,7 +78,7 @@ impl Active {
         })
     }
 
-    /// Lets it hold for so long from now on, and returns what its client is told.
+    /// Extends the subscription to `lifetime` from now on, and returns its description for the client.
     pub(super) fn renew(&self, secret: &Secret, lifetime: Duration) -> Value {
         let now = Instant::now();
         self.expires.send_replace(now + lifetime);
@@ -107,12 +107,12 @@ impl Active {
         self.ended.cancel();
     }
 
-    /// Returns whether it was ended, or was not renewed in time.
+    /// Returns whether the subscription was ended, or not renewed in time.
     pub(super) fn is_over(&self) -> bool {
         self.ended.is_cancelled() || *self.expires.borrow() <= Instant::now()
     }
 
-    /// Returns once it is over.
+    /// Waits until the subscription has ended.
     pub(super) async fn over(&self) {
         let mut expires = self.expires.subscribe();
         loop {
@@ -120,16 +120,16 @@ impl Active {
             tokio::select! {
                 () = self.ended.cancelled() => return,
                 () = sleep_until(time) => return,
-                // Later, or sooner.
+                // The time has changed.
                 _ = expires.changed() => {}
             }
         }
     }
 
-    /// Delivers what happens, without an end.
+    /// Delivers events forever.
     pub(super) async fn deliver(&self, post: &Post, mut reading: Reading, first: Batch) {
         let mut batch = first;
-        // The client was told of a gap before the first ones when it subscribed.
+        // The answer to the subscription has already reported a gap before the first batch.
         batch.truncated = false;
         loop {
             if batch.truncated {
@@ -181,7 +181,7 @@ impl Active {
                 state.failure = Some((failed, since));
             }
             tracing::info!(subscription = self.id, reason = failed.as_str(), "an event was not accepted");
-            // It is not wanted, or is too large: that is about this message.
+            // Not wanted or too large: this concerns only this message.
             if let Some(StatusCode::GONE | StatusCode::PAYLOAD_TOO_LARGE) = status {
                 return;
             }
@@ -190,7 +190,7 @@ impl Active {
         }
     }
 
-    /// Returns the keys with which a message is signed.
+    /// Returns the keys to sign a message with.
     fn keys(&self) -> Vec<Secret> {
         let mut state = self.state();
         state.replaced.take_if(|(_, until)| *until <= Instant::now());

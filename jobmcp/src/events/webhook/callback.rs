@@ -1,5 +1,5 @@
-//! Where a webhook is, and whether anything may be sent there: a client names the place, and must not reach by that what it could
-//! not reach itself.
+//! The URL of a webhook, and whether it is permitted. A client chooses the URL, and must not use it to reach what it
+//! could not reach itself.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -8,15 +8,15 @@ use axum::http::uri::Scheme;
 
 use crate::cli::Webhooks;
 
-/// How long a URL may be.
+/// The longest URL, in bytes.
 const LONGEST: usize = 2_048;
 
-/// Which places the operator permits.
+/// The places that the operator permits.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Permitted {
-    /// Addresses that the whole world can reach, by TLS.
+    /// Public addresses, over TLS.
     public: bool,
-    /// This machine's own, with or without TLS: nothing leaves the machine.
+    /// Loopback addresses, with or without TLS: nothing leaves the machine.
     loopback: bool,
 }
 
@@ -25,7 +25,7 @@ impl Permitted {
         Self { public: places.contains(&Webhooks::Public), loopback: places.contains(&Webhooks::Loopback) }
     }
 
-    /// Returns whether there are any.
+    /// Returns whether any place is permitted.
     pub(super) fn any(self) -> bool {
         self.public || self.loopback
     }
@@ -39,30 +39,30 @@ impl Permitted {
     }
 }
 
-/// A place to send events to.
+/// A URL to send events to.
 #[derive(Debug, Clone)]
 pub(super) struct Callback {
-    /// As the client names it.
+    /// The URL as the client gave it.
     pub(super) url: String,
     pub(super) is_tls: bool,
-    /// Without the brackets of an IPv6 address.
+    /// The host, without the brackets of an IPv6 address.
     pub(super) host: String,
     port: u16,
-    /// As the receiver is told which of its names is meant.
+    /// The value of the Host header.
     pub(super) authority: String,
     pub(super) path: String,
     permitted: Permitted,
 }
 
 impl Callback {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
-    /// If it is none, or names a place that is not permitted, as far as can be told without asking for its address.
+    /// If it is not a URL, or its place is not permitted, as far as can be determined without resolving its name.
     pub(super) fn parse(url: &str, permitted: Permitted) -> Result<Self, String> {
-        let refused = || format!("the url has to be {}", permitted.words());
+        let refused = || format!("the url must be {}", permitted.words());
         if url.len() > LONGEST {
-            return Err(format!("the url has {} bytes; at most {LONGEST} are taken", url.len()));
+            return Err(format!("the url has {} bytes; at most {LONGEST} are accepted", url.len()));
         }
         let uri: Uri = url.parse().map_err(|_| refused())?;
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else { return Err(refused()) };
@@ -99,13 +99,13 @@ impl Callback {
         }
     }
 
-    /// Returns the addresses that it has now and to which something may be sent. Whoever sends uses no other ones: a name may
-    /// stand for something else a moment later.
+    /// Resolves the host, and returns the permitted addresses. The sender must use only these: the name may resolve
+    /// differently a moment later.
     pub(super) async fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
         let of = |address: IpAddr| SocketAddr::new(address, self.port);
         let found: Vec<_> = match self.host.parse::<IpAddr>() {
             Ok(address) => vec![of(address)],
-            // What this name means is not left to anybody else.
+            // This name is not left to the resolver.
             Err(_) if self.is_localhost() => vec![of(Ipv4Addr::LOCALHOST.into()), of(Ipv6Addr::LOCALHOST.into())],
             Err(_) => tokio::net::lookup_host((self.host.as_str(), self.port)).await?.collect(),
         };
@@ -113,7 +113,7 @@ impl Callback {
     }
 }
 
-/// Returns whether an address is one of the whole world, by the registries of special addresses of IANA.
+/// Returns whether an address is public, by IANA's registries of special-purpose addresses.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !SPECIAL_V4.iter().any(|(net, bits)| {
@@ -122,9 +122,10 @@ fn is_public(address: IpAddr) -> bool {
         }),
         IpAddr::V6(address) => {
             let parts = address.segments();
-            // All that is given out is in 2000::/3.
+            // Only 2000::/3 is allocated.
             parts[0] & 0xe000 == 0x2000
-                // Protocols, documentation, 6to4, which stands for any IPv4 address, and documentation.
+                // Except protocol assignments, documentation, 6to4, which can embed any IPv4 address, and
+                // documentation.
                 && !(parts[0] == 0x2001 && (parts[1] < 0x0200 || parts[1] == 0x0db8))
                 && parts[0] != 0x2002
                 && !(parts[0] == 0x3fff && parts[1] < 0x1000)
@@ -132,7 +133,7 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// The special networks of IPv4, and of how many bits the name of each is.
+/// The special-purpose networks of IPv4, with their prefix lengths.
 const SPECIAL_V4: [([u8; 4], u32); 14] = [
     ([0, 0, 0, 0], 8),
     ([10, 0, 0, 0], 8),
@@ -183,15 +184,15 @@ mod tests {
     #[test_case("/hook", false, false)]
     #[test_case("", false, false; "nothing")]
     fn a_url_is_permitted(url: &str, public: bool, loopback: bool) {
-        assert_eq!(Callback::parse(url, PUBLIC).is_ok(), public, "{url} where public ones are");
-        assert_eq!(Callback::parse(url, LOOPBACK).is_ok(), loopback, "{url} where those of this machine are");
+        assert_eq!(Callback::parse(url, PUBLIC).is_ok(), public, "{url} if public ones are");
+        assert_eq!(Callback::parse(url, LOOPBACK).is_ok(), loopback, "{url} if those of this machine are");
         let both = Permitted { public: true, loopback: true };
-        assert_eq!(Callback::parse(url, both).is_ok(), public || loopback, "{url} where both are");
+        assert_eq!(Callback::parse(url, both).is_ok(), public || loopback, "{url} if both are");
         assert!(Callback::parse(url, Permitted::default()).is_err());
     }
 
     #[test]
-    fn only_what_the_world_can_reach_is_public() {
+    fn only_public_addresses_are_public() {
         for (address, expected) in [
             ("1.1.1.1", true),
             ("100.63.255.255", true),
@@ -224,9 +225,9 @@ mod tests {
         }
     }
 
-    /// Some of these are addresses for whoever looks for the addresses of a name.
+    /// A resolver takes some of these for addresses.
     #[tokio::test]
-    async fn an_address_that_does_not_look_like_one_is_looked_at_all_the_same() {
+    async fn unusual_spellings_of_addresses_are_checked() {
         for url in
             ["https://127.1/", "https://2130706433/", "https://0x7f000001/", "https://0177.0.0.1/", "https://10.1/"]
         {
@@ -237,11 +238,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_of_another_address_is_none_of_this_machine() {
+    async fn localhost_resolves_to_loopback_addresses_only() {
         let callback = Callback::parse("https://localhost:4433/", LOOPBACK).unwrap();
         let found = callback.addresses().await.unwrap();
         assert!(found.len() == 2 && found.iter().all(|address| address.ip().is_loopback() && address.port() == 4433));
-        // By TLS, a public name may be meant; one that stands for this machine is of no use.
+        // With TLS, a name may be public, but one that resolves to this machine is refused.
         let public = Callback { permitted: PUBLIC, ..callback };
         assert_eq!(public.addresses().await.unwrap(), []);
     }

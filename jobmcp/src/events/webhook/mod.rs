@@ -1,10 +1,10 @@
-//! `events/subscribe` and `events/unsubscribe`: what happens is posted to a URL, until the subscription is not renewed. All of it
-//! is in memory: a client that renews goes on from its cursor, also at another server.
+//! `events/subscribe` and `events/unsubscribe`: events are posted to a URL, as long as the subscription is renewed.
+//! Subscriptions are kept in memory: a client that renews one continues from its cursor, even on another server.
 
 // In the order in which to read them:
-// - `callback.rs`: where a webhook is, and whether anything may be sent there
-// - `signature.rs`, `post.rs`: how a receiver knows what it gets, and one message to it
-// - `active.rs`, `registry.rs`: one subscription and how its events are delivered, and all that there are
+// - `callback.rs`: the URL of a webhook, and whether it is permitted
+// - `signature.rs`, `post.rs`: signing and sending a message
+// - `active.rs`, `registry.rs`: one subscription and its deliveries, and all subscriptions
 
 mod active;
 mod callback;
@@ -30,12 +30,12 @@ use crate::server::Server;
 
 pub(super) use self::registry::Webhooks;
 
-/// How long a subscription holds that is not renewed: unless its client says otherwise, and at least and at most.
+/// How long a subscription lasts without renewal: by default, at least and at most.
 const USUAL: Duration = Duration::from_secs(3600);
 const SHORTEST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// What a subscription by webhook says besides what is wanted.
+/// The params of a webhook subscription besides what is wanted.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Params {
@@ -53,7 +53,7 @@ struct Delivery {
     secret: Option<String>,
 }
 
-/// Which subscription is meant.
+/// The params that identify a subscription.
 #[derive(Debug, Deserialize)]
 pub(super) struct Key {
     name: String,
@@ -72,7 +72,7 @@ pub(super) async fn subscribe(server: &Server, wanted: &Subscription, params: Pa
     let Params { delivery, ttl_ms } = params;
     let callback = callback(webhooks, &delivery)?;
     let secret = delivery.secret.as_deref().and_then(Secret::parse).ok_or_else(|| {
-        ErrorData::invalid_params("delivery.secret has to be `whsec_` and 24 to 64 random bytes in base64", None)
+        ErrorData::invalid_params("delivery.secret must be `whsec_` and 24 to 64 random bytes in base64", None)
     })?;
     let lifetime = ttl_ms.map_or(USUAL, |ttl| Duration::from_millis(ttl).clamp(SHORTEST, LONGEST));
     let mut reading = wanted.reading(server).await?;
@@ -86,7 +86,7 @@ pub(super) async fn subscribe(server: &Server, wanted: &Subscription, params: Pa
     let place = reading.before(&first);
     let subscription = Arc::new(Active::new(id.clone(), callback, secret.clone(), place, lifetime));
     if !webhooks.admit(&id, &subscription)? {
-        // Another request for the same was faster.
+        // Another request has created the same subscription meanwhile.
         return webhooks.renew(&id, &secret, lifetime).ok_or_else(refusal::no_such_subscription);
     }
     let mut answer = subscription.described();
@@ -98,7 +98,7 @@ pub(super) async fn subscribe(server: &Server, wanted: &Subscription, params: Pa
             () = server.closing().cancelled() => {}
             () = subscription.deliver(server.events().webhooks.post(), reading, first) => {}
         }
-        // Forgotten now, rather than at the next look.
+        // Drop it now rather than at the next access.
         server.events().webhooks.tidy();
     });
     Ok(answer)
@@ -122,12 +122,12 @@ fn callback(webhooks: &Webhooks, delivery: &Delivery) -> Result<Callback, ErrorD
     Callback::parse(&delivery.url, webhooks.permitted()).map_err(wrong)
 }
 
-/// Returns what a subscription is called: the same for the same events of the same jobs to the same place. All clients of a server
-/// are one principal, the user whose store it is; but which jobs are those of the caller depends on who that is.
+/// Returns the id of a subscription: the same for the same events of the same jobs to the same URL. All clients of a
+/// server are one principal, the owner of the store, but `mine` depends on the caller.
 fn id(server: &Server, name: &str, arguments: Option<&JsonObject>, url: &str) -> String {
     let arguments = arguments.cloned().unwrap_or_default();
     let caller = arguments.get("mine").and_then(|_| server.call().caller()).map(ToString::to_string);
-    // The fields of an object are in the order of their names.
+    // The fields of an object are sorted by name.
     let key = json!([url, name, arguments, caller]).to_string();
     let digest = Sha256::digest(key.as_bytes());
     format!("sub_{}", registry::hex(&digest[..16]))

@@ -1,4 +1,4 @@
-//! One message to a receiver: one connection, to an address that was looked at, and no step further.
+//! Sends one message to a receiver: one connection, to an address that was checked, without following redirects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,29 +24,29 @@ use super::signature::Secret;
 
 /// How long a receiver may take to answer.
 const ANSWERED: Duration = Duration::from_secs(10);
-/// How much of an answer is read behind its status, and for how long.
+/// How much of the body of an answer is read, in bytes, and for how long.
 const READ: usize = 4 << 10;
 const READING: Duration = Duration::from_secs(2);
 const AGENT: &str = concat!("jobmcp/", env!("CARGO_PKG_VERSION"));
 
-/// What a receiver gets.
+/// A message to a receiver.
 #[derive(Debug)]
 pub(super) struct Message<'a> {
-    /// The same whenever it is sent.
+    /// The same in all attempts.
     pub(super) id: &'a str,
     pub(super) subscription: &'a str,
     pub(super) body: &'a [u8],
 }
 
-/// What a receiver answered.
+/// The answer of a receiver.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    /// Nothing if it was too long, or did not come to its end in time.
+    /// Nothing if it was too long or not complete in time.
     pub(super) body: Option<Vec<u8>>,
 }
 
-/// Why there is no answer, in the words of the extension, which tell nothing of what is at an address.
+/// Why a delivery failed, in the terms of the extension, which reveal nothing about what is at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failed {
     Connection,
@@ -71,7 +71,8 @@ impl Failed {
 }
 
 impl Answer {
-    /// Takes what is no success for a failure. The extension has no word for redirects, which are followed to nowhere.
+    /// Returns a failure unless the status is a success. Redirects are not followed; the extension has no term for
+    /// them.
     pub(super) fn accepted(self) -> Result<Self, (StatusCode, Failed)> {
         match self.status {
             status if status.is_success() => Ok(self),
@@ -81,10 +82,10 @@ impl Answer {
     }
 }
 
-/// What sends messages.
+/// Sends messages.
 #[derive(Debug, Default)]
 pub(super) struct Post {
-    /// Whom this machine trusts: read at the first message that needs it.
+    /// The certificate authorities that this machine trusts, read for the first message that needs them.
     trusted: OnceCell<Arc<ClientConfig>>,
 }
 
@@ -107,7 +108,7 @@ impl Post {
     }
 }
 
-/// Returns a request; nothing if the URL cannot be put into one.
+/// Builds the request; nothing if the URL is not valid in one.
 fn request(to: &Callback, message: &Message<'_>, keys: &[Secret]) -> Option<Request<Body>> {
     let seconds = Timestamp::now().as_second();
     let signatures: Vec<_> = keys.iter().map(|key| key.sign(message.id, seconds, message.body)).collect();
@@ -140,7 +141,7 @@ where
     tokio::pin!(answer);
     tokio::select! {
         answer = &mut answer => answer,
-        // It moves what is sent and received, and may end before all of it was looked at.
+        // The connection does the I/O, and may end before the whole answer has been processed.
         _ = connection => answer.await,
     }
 }
@@ -150,7 +151,7 @@ async fn trusted() -> Result<Arc<ClientConfig>, Failed> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(read.certs);
     if roots.is_empty() {
-        tracing::warn!("this machine has no certificates of authorities: nothing can be sent by TLS");
+        tracing::warn!("this machine has no certificate authorities: nothing can be sent over TLS");
     }
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()

@@ -1,4 +1,4 @@
-//! The subscriptions by webhook that there are.
+//! All webhook subscriptions.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,27 +15,27 @@ use super::signature::Secret;
 use crate::cli;
 use crate::events::refusal;
 
-/// How many there may be at a time.
+/// The limit on subscriptions.
 const MOST: usize = 20;
 
-/// The subscriptions by webhook, and what sends to them.
+/// The webhook subscriptions, and the sender of their messages.
 #[derive(Debug, Default)]
 pub(in crate::events) struct Webhooks {
     permitted: Permitted,
     post: Post,
-    /// By their ids.
+    /// The subscriptions by id.
     active: Mutex<HashMap<String, Arc<Active>>>,
-    /// One receiver after the other is asked whether it wants to be one.
+    /// Held while a receiver is verified, so that they are verified one after the other.
     asking: tokio::sync::Mutex<()>,
 }
 
 impl Webhooks {
-    /// None yet, and these are the places where there may be any.
+    /// Creates an empty registry. `places` lists where events can be posted.
     pub(in crate::events) fn new(places: &[cli::Webhooks]) -> Self {
         Self { permitted: Permitted::of(places), ..Self::default() }
     }
 
-    /// Returns whether anything may be posted anywhere.
+    /// Returns whether webhooks are permitted at all.
     pub(in crate::events) fn are_permitted(&self) -> bool {
         self.permitted.any()
     }
@@ -44,34 +44,34 @@ impl Webhooks {
         self.permitted
     }
 
-    /// Returns what sends to them.
+    /// Returns the sender of messages.
     pub(super) fn post(&self) -> &Post {
         &self.post
     }
 
     fn active(&self) -> MutexGuard<'_, HashMap<String, Arc<Active>>> {
         let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those whose time has come, even if they do not know it yet.
+        // Drop those that have expired, even if their task has not noticed yet.
         active.retain(|_, subscription| !subscription.is_over());
         active
     }
 
-    /// Renews a subscription, if there is one of this id.
+    /// Renews the subscription with this id, if there is one.
     pub(super) fn renew(&self, id: &str, secret: &Secret, lifetime: Duration) -> Option<Value> {
         Some(self.active().get(id)?.renew(secret, lifetime))
     }
 
-    /// Returns an error if there is no room for another one.
+    /// Returns an error if the limit is reached.
     pub(super) fn has_room(&self) -> Result<(), ErrorData> {
         room_in(&self.active())
     }
 
-    /// Forgets those whose time has come.
+    /// Drops subscriptions that have ended.
     pub(super) fn tidy(&self) {
         drop(self.active());
     }
 
-    /// Takes a subscription in, if there is room and none of its id.
+    /// Adds a subscription. Returns false if there already is one with its id.
     pub(super) fn admit(&self, id: &str, subscription: &Arc<Active>) -> Result<bool, ErrorData> {
         let mut active = self.active();
         if active.contains_key(id) {
@@ -82,12 +82,12 @@ impl Webhooks {
         Ok(true)
     }
 
-    /// Returns whether a receiver is one already: it need not be asked again.
+    /// Returns whether a receiver has already been verified.
     fn is_known(&self, url: &str) -> bool {
         self.active().values().any(|subscription| subscription.callback().url == url)
     }
 
-    /// Asks a receiver whether it wants to be one, so that nobody is sent what somebody else asked for.
+    /// Verifies that a receiver wants the events, so that events cannot be directed to an unwilling one.
     pub(super) async fn verify(&self, id: &str, callback: &Callback, secret: &Secret) -> Result<(), ErrorData> {
         let _turn = self.asking.lock().await;
         if self.is_known(&callback.url) {
@@ -127,7 +127,7 @@ fn random() -> Result<String, ErrorData> {
     Ok(hex(&bytes))
 }
 
-/// Returns bytes as text.
+/// Returns bytes in hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! Signatures as Standard Webhooks has them, by which a receiver knows that what it gets is for a subscription of its own.
+//! Signatures by Standard Webhooks, with which a receiver checks that a message is for its own subscription.
 
 use std::fmt;
 
@@ -8,23 +8,23 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 const PREFIX: &str = "whsec_";
-/// How long a key is, in bytes.
+/// The permitted lengths of a key, in bytes.
 const LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// The key of a subscription, which its client made: not shown by `Debug`.
+/// The key of a subscription, chosen by its client. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Secret(Vec<u8>);
 
 impl Secret {
-    /// Reads `whsec_` and the key in base64; nothing if it is none.
+    /// Parses `whsec_` followed by the key in base64; nothing if it is invalid.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let key = STANDARD.decode(text.strip_prefix(PREFIX)?).ok()?;
         LENGTHS.contains(&key.len()).then_some(Self(key))
     }
 
-    /// Returns the signature of a message that is sent now.
+    /// Signs a message.
     pub(super) fn sign(&self, id: &str, seconds: i64, body: &[u8]) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("a key of any length is one");
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC accepts keys of any length");
         for part in [id.as_bytes(), b".", seconds.to_string().as_bytes(), b".", body] {
             mac.update(part);
         }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_signs_as_others_do() {
+    fn the_signature_matches_the_specification() {
         // The example in the specification of Standard Webhooks.
         let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let signature = secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, b"{\"test\": 2432232314}");
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn only_keys_of_a_fit_length_are_taken() {
+    fn only_keys_of_a_permitted_length_are_accepted() {
         let of = |length: usize| format!("whsec_{}", STANDARD.encode(vec![7; length]));
         for length in [24, 64] {
             assert!(Secret::parse(&of(length)).is_some(), "{length}");
