@@ -44,8 +44,8 @@ async fn print(jobs: &JobManager, job: &jobcore::Job) -> Result<(), Box<dyn Erro
         let chunk = jobs.output(job.id, &query).await?;
         std::io::stdout().write_all(&chunk.bytes(Some(Stream::Stdout)))?;
         std::io::stderr().write_all(&chunk.bytes(Some(Stream::Stderr)))?;
-        if chunk.omitted() > 0 {
-            writeln!(std::io::stderr(), "[{} bytes were not kept]", chunk.omitted())?;
+        if chunk.dropped() > 0 {
+            writeln!(std::io::stderr(), "[{} bytes were not kept]", chunk.dropped())?;
         }
         if !chunk.more {
             return Ok(());

@@ -38,7 +38,7 @@ use crate::shape::{JobShape, OutputShape};
 use crate::signal::Signal;
 use crate::spec::JobSpec;
 use crate::state::Status;
-use crate::store::{Disposable, Events, JobEvent, JobStore, Query, Retention, StoreSettings};
+use crate::store::{EndedJob, Events, JobEvent, JobStore, Query, Retention, StoreSettings};
 
 /// The jobs of a store, as in [`crate::JobManager`].
 ///
@@ -432,7 +432,7 @@ impl JobManager {
     ///
     /// # Errors
     /// See [`crate::JobManager::prune`].
-    pub fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Vec<Disposable>> {
+    pub fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Vec<EndedJob>> {
         let retention = retention.clone();
         self.run(|jobs| async move { jobs.prune(&retention, dry_run).await })
     }

@@ -350,8 +350,8 @@ impl Evidence {
     /// Returns whether none of the job's processes lives although its lock is held: another process is about to record
     /// the end.
     pub(crate) fn is_being_settled(&self) -> bool {
-        let is_over = self.ended.is_none() && matches!(self.seen, Seen::Gone | Seen::NamespaceEnded | Seen::Rebooted);
-        let holder = self.start.as_ref().filter(|_| self.held && is_over);
+        let is_lost = self.ended.is_none() && matches!(self.seen, Seen::Gone | Seen::NamespaceEnded | Seen::Rebooted);
+        let holder = self.start.as_ref().filter(|_| self.held && is_lost);
         holder.is_some_and(|start| matches!(process::look(&start.holder), Seen::Gone | Seen::Rebooted))
     }
 

@@ -414,7 +414,7 @@ pub struct OutputShape {
     /// Pass this to read on from here. It is never within a character.
     pub cursor: Cursor,
     /// How many bytes of the part that was read were not kept.
-    pub omitted_bytes: u64,
+    pub dropped_bytes: u64,
     /// What was left out between the beginning and the end for lack of room; absent if nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<LeftOut>,

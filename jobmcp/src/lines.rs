@@ -64,7 +64,7 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W
         loop {
             // An error is treated as the end: nothing can come after it.
             let read = self.reader.fill_buf().await.unwrap_or_default();
-            let is_over = read.is_empty();
+            let is_last = read.is_empty();
             let line_end = read.iter().position(|byte| *byte == b'\n');
             let count = line_end.map_or(read.len(), |index| index + 1);
             self.line.extend_from_slice(&read[..line_end.unwrap_or(count)]);
@@ -73,10 +73,10 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin + Send + 'static> Lines<R, W
             if let Some(excess) = self.line.len().checked_sub(LARGEST_REQUEST + END) {
                 self.line.drain(LARGEST_REQUEST..LARGEST_REQUEST + excess);
             }
-            if line_end.is_some() || is_over && self.length > 0 {
+            if line_end.is_some() || is_last && self.length > 0 {
                 return Some((std::mem::take(&mut self.line), std::mem::take(&mut self.length)));
             }
-            if is_over {
+            if is_last {
                 return None;
             }
         }

@@ -78,7 +78,7 @@ pub(crate) fn npm_registry(env: &TestEnv) -> bool {
     ran.code == Some(0)
 }
 
-fn skip(reason: &str) {
+pub(crate) fn skip(reason: &str) {
     assert!(std::env::var_os("CI").is_none(), "{reason}, but CI must run all tests");
     say_skipped(reason);
 }

@@ -121,7 +121,7 @@ fn a_gigabyte_is_cut_to_its_head_and_its_end_with_an_exact_gap() {
     // A range within the gap is empty, and says so.
     let json = json(&env, &["--bytes", "500000000..500000010"], &id);
     assert_eq!(
-        (&json["stdout"], &json["omitted_bytes"], &json["cursor"]),
+        (&json["stdout"], &json["dropped_bytes"], &json["cursor"]),
         (&"".into(), &10.into(), &500_000_010.into())
     );
 }

@@ -156,7 +156,7 @@ fn dropped_output_is_reported_and_lines_are_not_joined_across_it() {
     assert!(ran.stdout.contains(" lines not kept]\n"), "{ran}");
     assert!(ran.stdout.starts_with("100000\n100005\n") && ran.stdout.ends_with("200000\n"), "{ran}");
     let dropped = env.job(&id)["dropped_bytes"].clone();
-    assert_eq!(json(&env, &["output", &id, "--grep", "[05]$"])["omitted_bytes"], dropped);
+    assert_eq!(json(&env, &["output", &id, "--grep", "[05]$"])["dropped_bytes"], dropped);
 }
 
 /// jobcli with at most this much memory, in KiB, including everything that a program maps, most of which is its code

@@ -212,7 +212,7 @@ async fn print_bytes(jobs: &JobManager, id: JobId, query: OutputQuery, follows: 
         let chunk = output.read(&query).await?;
         tell_cut(chunk.cut);
         sink.write(&chunk)?;
-        query = query.behind(&chunk);
+        query = query.after(&chunk);
         query.max_lines = query.max_lines.map(|left| left.saturating_sub(lines(&chunk)));
         if chunk.more && query.max_lines != Some(0) {
             output.reuse(chunk);

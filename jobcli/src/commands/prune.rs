@@ -26,7 +26,7 @@ pub(super) async fn run(jobs: &JobManager, arguments: Prune) -> Result {
     };
     let gone = jobs.prune(&retention.with_statuses(arguments.status), arguments.dry_run).await?;
     if arguments.json {
-        let shape = |job: &jobcore::store::Disposable| {
+        let shape = |job: &jobcore::store::EndedJob| {
             json!({ "job_id": job.id, "short_id": job.id.short(), "status": job.status,
                 "ended_at": job.ended_at, "bytes": job.bytes })
         };

@@ -33,7 +33,7 @@ impl Header {
             slots: (in_use, load.settings.max_running),
             is_paused: load.settings.paused,
             load: load_average(),
-            bytes: jobs.store().disposable().await?.iter().map(|job| job.bytes).sum(),
+            bytes: jobs.store().ended_jobs().await?.iter().map(|job| job.bytes).sum(),
         })
     }
 }

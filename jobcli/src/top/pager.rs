@@ -48,7 +48,7 @@ async fn write(jobs: &JobManager, id: JobId, which: Which, input: &mut ChildStdi
             if !chunk.more {
                 break;
             }
-            query = query.behind(&chunk);
+            query = query.after(&chunk);
         }
         return Ok(input.write_all(&harmless(transcript.end().as_bytes())?).await?);
     }

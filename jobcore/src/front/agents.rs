@@ -192,7 +192,7 @@ pub async fn last_lines(jobs: &JobManager, job: &Job, run: &AgentRun, lines: u64
             transcript.gap();
         }
         text.push_str(&feed(&mut transcript, &chunk));
-        query = query.behind(&chunk);
+        query = query.after(&chunk);
         if !chunk.more {
             break;
         }

@@ -73,11 +73,11 @@ impl JobManager {
 
     async fn digest_here(&self, id: JobId, format: Format) -> Result<Digest> {
         // The status first: if it says that the job has ended, the output is complete.
-        let is_over = self.job(id).await?.status().is_final();
+        let has_ended = self.job(id).await?.status().is_final();
         let mut reading = self.reading(id, format).await?;
         let read = self.read_on(id, &mut reading).await?;
         let is_worth_keeping = read >= WORTH_KEEPING && reading.fold.pending() <= SMALL;
-        if (is_worth_keeping || (is_over && read > 0))
+        if (is_worth_keeping || (has_ended && read > 0))
             && let Ok(bytes) = serde_json::to_vec(&reading)
         {
             self.store.cache(id, CACHE, &bytes).await?;
@@ -203,8 +203,8 @@ mod tests {
             assert_eq!(jobs.read_on(id, &mut reading).await.unwrap(), sample.len() as u64);
             assert_eq!(reading.fold.digest().tool_calls, Some(times as u64 + 1));
             // Too little to be cached, until it is the last.
-            for (is_over, left) in [(false, sample.len() as u64), (true, 0)] {
-                if is_over {
+            for (has_ended, left) in [(false, sample.len() as u64), (true, 0)] {
+                if has_ended {
                     end(&mut claim).await;
                 }
                 let digest = jobs.digest(id, Format::Opencode).await.unwrap();

@@ -109,7 +109,7 @@ impl Source for Output {
                 Then::End => return Ok(None),
             };
             let chunk = output.read(&self.query).await?;
-            self.query = self.query.behind(&chunk);
+            self.query = self.query.after(&chunk);
             self.then = match chunk.more {
                 true => Then::Read(output, has_ended),
                 false if has_ended || self.query.until.is_some_and(|until| chunk.cursor >= until) => Then::End,
@@ -159,13 +159,13 @@ impl Source for ViewOf {
 
     async fn next(mut self) -> Result<Option<(ViewPart, Self)>> {
         loop {
-            let (mut output, is_over) = match self.then {
+            let (mut output, has_ended) = match self.then {
                 Then::Look => {
                     // Checked before reading, so that everything written before the end is read after it is known.
-                    let is_over = !self.follows || self.jobs.job(self.id).await?.status().is_final();
-                    (Box::new(self.jobs.output_reader(self.id).await?), is_over)
+                    let has_ended = !self.follows || self.jobs.job(self.id).await?.status().is_final();
+                    (Box::new(self.jobs.output_reader(self.id).await?), has_ended)
                 }
-                Then::Read(output, is_over) => (output, is_over),
+                Then::Read(output, has_ended) => (output, has_ended),
                 Then::Wait(cursor) => {
                     self.jobs.more_output(self.id, cursor).await?;
                     self.then = Then::Look;
@@ -176,16 +176,16 @@ impl Source for ViewOf {
             let chunk = output.read(&self.query).await?;
             let (cursor, more) = (chunk.cursor, chunk.more);
             let mut part = ViewPart { cut: chunk.cut, ..ViewPart::default() };
-            self.query = self.query.behind(&chunk);
+            self.query = self.query.after(&chunk);
             self.viewer.feed(chunk);
             write(&mut self.viewer, &mut self.text);
             self.then = if more && !self.viewer.is_full() {
-                Then::Read(output, is_over)
+                Then::Read(output, has_ended)
             } else {
-                let is_done = is_over || self.viewer.is_full();
+                let is_done = has_ended || self.viewer.is_full();
                 match self.viewer.is_full() {
                     true => self.viewer.stop(),
-                    false if is_over => self.viewer.finish(),
+                    false if has_ended => self.viewer.finish(),
                     false => self.viewer.release(),
                 }
                 write(&mut self.viewer, &mut self.text);

@@ -86,7 +86,7 @@ impl JobManager {
     async fn by_end(&self, query: &Query) -> Result<Vec<JobId>> {
         let ids = self.store.ids(query, None, usize::MAX).await?;
         let wanted: HashSet<JobId> = ids.iter().copied().collect();
-        let known = self.store.disposable().await?;
+        let known = self.store.ended_jobs().await?;
         let known: BTreeMap<JobId, Timestamp> = known.into_iter().map(|job| (job.id, job.ended_at)).collect();
         let mut places = Vec::with_capacity(wanted.len());
         for id in ids {

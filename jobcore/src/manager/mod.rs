@@ -83,7 +83,7 @@ use crate::shape::{JobShape, OutputShape};
 use crate::spec::JobSpec;
 use crate::state::{Cause, Outcome, Status};
 use crate::store::tend::{Found, evidence_of_own, look_after, start_due};
-use crate::store::{Change, Disposable, Events, JobClaim, JobStore, Lending, Retention, StoreSettings, Submitted};
+use crate::store::{Change, EndedJob, Events, JobClaim, JobStore, Lending, Retention, StoreSettings, Submitted};
 use crate::sys::{namespace, world};
 
 /// How long the supervisor of a job may take to exit when the end is on record and no process was left.
@@ -499,14 +499,14 @@ impl JobManager {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub async fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Vec<Disposable>> {
+    pub async fn prune(&self, retention: &Retention, dry_run: bool) -> Result<Vec<EndedJob>> {
         let retention = retention.clone();
         self.offload(move |jobs| async move { jobs.prune_here(&retention, dry_run).await }).await
     }
 
-    async fn prune_here(&self, retention: &Retention, dry_run: bool) -> Result<Vec<Disposable>> {
+    async fn prune_here(&self, retention: &Retention, dry_run: bool) -> Result<Vec<EndedJob>> {
         self.tend().await;
-        let mut excess = retention.excess(self.store.disposable().await?, self.clock.now());
+        let mut excess = retention.excess(self.store.ended_jobs().await?, self.clock.now());
         if dry_run {
             return Ok(excess);
         }
@@ -537,7 +537,7 @@ impl JobManager {
             stdout: text(Stream::Stdout),
             stderr: text(Stream::Stderr),
             cursor: chunk.cursor,
-            omitted_bytes: chunk.omitted(),
+            dropped_bytes: chunk.dropped(),
             left_out: None,
             more: chunk.more,
         })
@@ -553,7 +553,7 @@ impl JobManager {
         if job.status() == Status::Queued {
             self.tend().await;
         }
-        self.until_attended(&job).await?;
+        self.until_supervised(&job).await?;
         self.store.changed(Change::Output { id, beyond: cursor.0 }).await
     }
 
@@ -571,14 +571,14 @@ impl JobManager {
         match self.job(id).await {
             Ok(job) if job.is_unsupervised() => Err(Error::Unsupervised { id, pid: job.pid }),
             Ok(job) if !job.status().is_final() => Err(Error::StillLive { id, status: job.status() }),
-            Ok(job) if job.held && !self.is_let_go(id, LETTING_GO).await? => Err(Error::StragglersLeft { id }),
+            Ok(job) if job.held && !self.is_released(id, LETTING_GO).await? => Err(Error::StragglersLeft { id }),
             Ok(_) | Err(Error::Damaged { .. } | Error::Refused { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
     /// Returns whether a job that has ended is released by its holder within `time`.
-    async fn is_let_go(&self, id: JobId, time: Duration) -> Result<bool> {
+    async fn is_released(&self, id: JobId, time: Duration) -> Result<bool> {
         let deadline = tokio::time::Instant::now() + time;
         loop {
             if !self.store.evidence(id).await?.held {
@@ -612,7 +612,7 @@ impl JobManager {
 
     async fn tend_here(&self) -> Result<()> {
         // Those first, since they may free a slot.
-        for id in self.store.unattended().await.unwrap_or_default() {
+        for id in self.store.unsupervised().await.unwrap_or_default() {
             match self.job(id).await {
                 Ok(job) if job.status().is_final() => run_hooks(self.runner.as_ref(), &self.store, id).await,
                 Ok(_) => {}

@@ -56,7 +56,7 @@ fn reached(job: Job, met: bool) -> (Job, Reached) {
 }
 
 /// Returns whether nothing more can come from a job: it has ended, and so have its stragglers.
-fn is_over(job: &Job) -> bool {
+fn has_ended(job: &Job) -> bool {
     job.status().is_final() && !job.has_living_stragglers()
 }
 
@@ -85,11 +85,11 @@ impl JobManager {
                 let is_ready = job.ready_at.is_some();
                 return Ok(reached(job, is_ready));
             }
-            let is_attended = job.status() != Status::Queued && !job.is_unsupervised();
+            let is_supervised = job.status() != Status::Queued && !job.is_unsupervised();
             let change = async {
-                match is_attended {
+                match is_supervised {
                     true => self.store.changed(Change::Ready(id)).await,
-                    false => self.until_attended(&job).await,
+                    false => self.until_supervised(&job).await,
                 }
             };
             tokio::select! {
@@ -110,7 +110,7 @@ impl JobManager {
         loop {
             // Checked before reading, so that everything written before the end is read after it is known.
             let job = self.job(id).await?;
-            let is_over = is_over(&job);
+            let ended = has_ended(&job);
             let chunk = self.output(id, &OutputQuery::from(Position::Cursor(cursor))).await?;
             let more = chunk.more;
             cursor = chunk.cursor;
@@ -122,8 +122,8 @@ impl JobManager {
                 continue;
             }
             match matcher.open_match() {
-                Some(line) if is_over => return Ok((job, found(line))),
-                None if is_over => return Ok(reached(job, false)),
+                Some(line) if ended => return Ok((job, found(line))),
+                None if ended => return Ok(reached(job, false)),
                 Some(line) => match timeout(PROMPT, self.more_to_read(&job, cursor)).await {
                     Ok(more) => more?,
                     Err(_) => return Ok((job, found(line))),
@@ -151,7 +151,7 @@ impl JobManager {
             }
             if job.status() == Status::Queued {
                 self.tend().await;
-                self.until_attended(&job).await?;
+                self.until_supervised(&job).await?;
                 seen_queued = self.clock.now();
                 continue;
             }
@@ -182,7 +182,7 @@ impl JobManager {
         loop {
             let turn = LOOK_AT_PORTS.acquire().await;
             let job = self.job(id).await?;
-            if is_over(&job) {
+            if has_ended(&job) {
                 return Ok(reached(job, false));
             }
             let listener = self.port_listener(&job, port).await?;
@@ -242,7 +242,7 @@ impl JobManager {
                 return Ok(reached(self.job(id).await?, true));
             }
             let job = self.job(id).await?;
-            if is_over(&job) {
+            if has_ended(&job) {
                 // A file created before the end is found, since the check follows the end.
                 return Ok(reached(job, path.exists()));
             }

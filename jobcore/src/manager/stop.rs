@@ -232,7 +232,7 @@ impl JobManager {
             return Ok(StopReport::AlreadyEnded(job));
         }
         let limit = options.grace.unwrap_or(job.spec.grace()) + BEYOND_GRACE;
-        if options.wait && self.is_let_go(id, limit).await? {
+        if options.wait && self.is_released(id, limit).await? {
             return Ok(match before {
                 Some(processes) if processes > 0 => StopReport::StragglersStopped { job, processes },
                 Some(_) | None => StopReport::AlreadyEnded(job),

@@ -99,8 +99,8 @@ impl<S: JobStore> JobStore for Failing<S> {
         self.store.load().await
     }
 
-    async fn unattended(&self) -> Result<Vec<JobId>> {
-        self.store.unattended().await
+    async fn unsupervised(&self) -> Result<Vec<JobId>> {
+        self.store.unsupervised().await
     }
 
     async fn settings(&self) -> Result<StoreSettings> {
@@ -134,8 +134,8 @@ impl<S: JobStore> JobStore for Failing<S> {
         self.store.admit().await
     }
 
-    async fn disposable(&self) -> Result<Vec<Disposable>> {
-        self.store.disposable().await
+    async fn ended_jobs(&self) -> Result<Vec<EndedJob>> {
+        self.store.ended_jobs().await
     }
 
     async fn sweep(&self) -> Result<()> {
@@ -263,8 +263,8 @@ fn check(fails: u32, runner_fails: bool) {
         Ok(job) => {
             assert_eq!(listed.iter().map(|job| job.id).collect::<Vec<_>>(), [job.id], "{what}");
             assert!(started.iter().all(|id| *id == job.id) && started.len() <= 1, "{what}: {started:?}");
-            let is_over = listed[0].status().is_final();
-            assert!(is_over != started.contains(&job.id), "{what}: {listed:?} {started:?}");
+            let has_ended = listed[0].status().is_final();
+            assert!(has_ended != started.contains(&job.id), "{what}: {listed:?} {started:?}");
         }
         Err(error) => {
             assert_eq!(started, [], "{what}: it runs, and was refused: {error}");

@@ -32,7 +32,7 @@ impl JobManager {
             let chunk = output.read(&source).await?.whole_characters(status.is_final());
             let end = *until.get_or_insert_with(|| source.until.map_or(chunk.end, |until| until.min(chunk.end)));
             cut |= chunk.cut;
-            source = source.behind(&chunk).with_until(Some(end));
+            source = source.after(&chunk).with_until(Some(end));
             let more = chunk.more;
             viewer.feed(chunk);
             while !excerpt.is_full()
@@ -83,7 +83,7 @@ impl JobManager {
             stdout: text(Stream::Stdout),
             stderr: text(Stream::Stderr),
             cursor: viewed.cursor,
-            omitted_bytes: viewed.omitted(),
+            dropped_bytes: viewed.dropped(),
             left_out: viewed.left_out,
             more: viewed.more,
         })

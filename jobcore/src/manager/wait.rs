@@ -223,7 +223,7 @@ impl JobManager {
             {
                 return Err(error);
             }
-            self.until_attended(&job).await?;
+            self.until_supervised(&job).await?;
             self.store.changed(Change::Settled(id)).await?;
         }
     }
@@ -244,7 +244,7 @@ impl JobManager {
 
     /// Waits while no holder's end could be waited for: the job is queued, or runs without a supervisor. Returns after
     /// a while at the latest, so that what has become due gets started.
-    pub(super) async fn until_attended(&self, job: &Job) -> Result<()> {
+    pub(super) async fn until_supervised(&self, job: &Job) -> Result<()> {
         if job.status() == Status::Queued {
             self.check_wait(job).await?;
             // The process that should start it may have been killed: then its waiters do so.

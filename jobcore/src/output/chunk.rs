@@ -76,10 +76,10 @@ impl OutputChunk {
     }
 
     /// Removes an incomplete character at the end, so that a text is never torn; the cursor is then before that
-    /// character. With `is_over`, nothing will follow, and characters that no later read can complete stay.
+    /// character. With `is_last`, nothing will follow, and characters that no later read can complete stay.
     #[must_use]
-    pub fn whole_characters(mut self, is_over: bool) -> Self {
-        if is_over && !self.more {
+    pub fn whole_characters(mut self, is_last: bool) -> Self {
+        if is_last && !self.more {
             return self;
         }
         let torn = [Stream::Stdout, Stream::Stderr].into_iter().filter_map(|stream| self.torn_at(stream)).min();
@@ -128,7 +128,7 @@ impl OutputChunk {
     }
 
     /// Returns how many bytes within the result were not kept.
-    pub fn omitted(&self) -> u64 {
+    pub fn dropped(&self) -> u64 {
         self.pieces.iter().map(|piece| if let Piece::Gap { bytes, .. } = piece { *bytes } else { 0 }).sum()
     }
 }
@@ -166,7 +166,7 @@ mod tests {
             }
             OutputChunk { pieces, cursor: Cursor(offset), end: Cursor(offset), more, cut: false }
         };
-        let cursor = |parts: &[(Stream, &[u8])], more, is_over| chunk(parts, more).whole_characters(is_over).cursor.0;
+        let cursor = |parts: &[(Stream, &[u8])], more, is_last| chunk(parts, more).whole_characters(is_last).cursor.0;
         let (out, err) = (Stream::Stdout, Stream::Stderr);
         assert_eq!(cursor(&[(out, b"a\xe6\x97")], false, false), 1);
         assert_eq!(cursor(&[(out, b"a\xe6\x97")], false, true), 3, "nothing follows");

@@ -46,7 +46,7 @@ impl Viewed {
     }
 
     /// Returns how many bytes within the shown part were not kept.
-    pub fn omitted(&self) -> u64 {
+    pub fn dropped(&self) -> u64 {
         self.shown.iter().map(|shown| if let Shown::Gap { bytes, .. } = shown { *bytes } else { 0 }).sum()
     }
 }

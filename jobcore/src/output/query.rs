@@ -95,7 +95,7 @@ impl OutputQuery {
 
     /// Continues after a chunk that was read.
     #[must_use]
-    pub fn behind(self, chunk: &OutputChunk) -> Self {
+    pub fn after(self, chunk: &OutputChunk) -> Self {
         Self { from: Position::Cursor(chunk.cursor), since: None, ..self }
     }
 }

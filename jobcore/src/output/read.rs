@@ -488,7 +488,7 @@ mod tests {
             loop {
                 let chunk = reader.read(&query).unwrap();
                 bytes.extend(chunk.bytes(None));
-                query = query.behind(&chunk);
+                query = query.after(&chunk);
                 if !chunk.more {
                     break;
                 }
@@ -501,7 +501,7 @@ mod tests {
     #[test]
     fn an_end_after_the_last_segment_is_a_gap() {
         let chunk = read(&log(), 50, &OutputQuery::from(Position::Cursor(Cursor(34)))).unwrap();
-        assert_eq!(chunk.omitted(), 15);
+        assert_eq!(chunk.dropped(), 15);
         assert_eq!(chunk.cursor, Cursor(50));
         assert_eq!(chunk.bytes(Some(Stream::Stderr)), b"\n");
     }

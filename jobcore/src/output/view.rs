@@ -85,7 +85,7 @@ impl View {
 /// let (mut viewer, mut query) = Viewer::new(&view, &OutputQuery::from(Position::Start));
 /// loop {
 ///     let chunk = read(&query);
-///     query = query.behind(&chunk);
+///     query = query.after(&chunk);
 ///     let more = chunk.more;
 ///     viewer.feed(chunk);
 ///     if !more {

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use super::dependencies::{Dependencies, judge};
 use super::room::Room;
-use super::{
-    Change, Created, Disposable, Holders, JobClaim, JobStore, LOOK_AT_LOAD, Load, Query, Slot, Tally, WhenFull,
-};
+use super::{Change, Created, EndedJob, Holders, JobClaim, JobStore, LOOK_AT_LOAD, Load, Query, Slot, Tally, WhenFull};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::JobId;
@@ -285,7 +283,7 @@ pub(super) async fn load<S: JobStore + ?Sized>(store: &S) -> Result<Load> {
     Ok(Load { settings, running: slots(store, &running).await, waiting: waiting.iter().map(slot).collect() })
 }
 
-pub(super) async fn unattended<S: JobStore + ?Sized>(store: &S) -> Result<Vec<JobId>> {
+pub(super) async fn unsupervised<S: JobStore + ?Sized>(store: &S) -> Result<Vec<JobId>> {
     let (running, _) = unfinished(store).await?;
     Ok(running.into_iter().filter(|evidence| !evidence.held).map(|evidence| evidence.submission.job_id).collect())
 }
@@ -304,11 +302,11 @@ pub(super) async fn tally<S: JobStore + ?Sized>(store: &S) -> Result<Tally> {
     Ok(tally)
 }
 
-pub(super) async fn disposable<S: JobStore + ?Sized>(store: &S) -> Result<Vec<Disposable>> {
+pub(super) async fn ended_jobs<S: JobStore + ?Sized>(store: &S) -> Result<Vec<EndedJob>> {
     let over = |evidence: Evidence| {
         let outcome = evidence.ended?.outcome;
         let (id, bytes) = (evidence.submission.job_id, evidence.output.bytes.saturating_sub(evidence.output.dropped));
-        Some(Disposable::new(id, outcome.status(), outcome.ended_at, bytes))
+        Some(EndedJob::new(id, outcome.status(), outcome.ended_at, bytes))
     };
     let mut jobs: Vec<_> = evidence_of(store, &Query::default()).await?.into_iter().filter_map(over).collect();
     jobs.sort_unstable_by_key(|job| (job.ended_at, job.id));
@@ -321,7 +319,7 @@ pub(super) async fn sweep<S: JobStore + ?Sized>(store: &S) -> Result<()> {
     let (_, waiting) = unfinished(store).await?;
     let waited_for: HashSet<JobId> =
         waiting.iter().flat_map(|evidence| &evidence.submission.spec.after).map(|after| after.job_id).collect();
-    let mut excess = retention.excess(store.disposable().await?, Timestamp::now());
+    let mut excess = retention.excess(store.ended_jobs().await?, Timestamp::now());
     excess.retain(|job| !waited_for.contains(&job.id));
     for job in excess {
         // A job whose lock is held is removed later.

@@ -64,7 +64,7 @@ pub use inbox::{Inbox, InboxState};
 pub use incoming::Incoming;
 pub use lending::Lending;
 pub(crate) use query::Query;
-pub use retention::{Disposable, Retention};
+pub use retention::{EndedJob, Retention};
 pub use sections::Sections;
 #[cfg(feature = "agents")]
 pub(crate) use settings::BUILT_IN_GROUP;
@@ -146,7 +146,7 @@ pub trait JobStore: Send + Sync + Debug {
 
     /// Returns what happened to jobs: at most `limit` events, from number `since` on. Events are numbered from 0
     /// without gaps, across all jobs. Each end is reported at least once: if the holder is killed before it could
-    /// report the end, the next caller of [`JobStore::unattended`] or [`JobStore::next_due`] does. Any other change is
+    /// report the end, the next caller of [`JobStore::unsupervised`] or [`JobStore::next_due`] does. Any other change is
     /// not reported if the process that made it was killed at that moment. Old events are dropped eventually, and the
     /// answer says how many are missing.
     ///
@@ -318,8 +318,8 @@ pub trait JobStore: Send + Sync + Debug {
     ///
     /// # Errors
     /// If the store cannot be read.
-    async fn unattended(&self) -> Result<Vec<JobId>> {
-        derived::unattended(self).await
+    async fn unsupervised(&self) -> Result<Vec<JobId>> {
+        derived::unsupervised(self).await
     }
 
     /// Changes the settings of the store, and returns the new settings. What others change at the same time is kept.
@@ -350,8 +350,8 @@ pub trait JobStore: Send + Sync + Debug {
     ///
     /// # Errors
     /// If the store cannot be read.
-    async fn disposable(&self) -> Result<Vec<Disposable>> {
-        derived::disposable(self).await
+    async fn ended_jobs(&self) -> Result<Vec<EndedJob>> {
+        derived::ended_jobs(self).await
     }
 
     /// Removes jobs that have ended and that the settings of the store do not keep: a few at a time, and not every

@@ -581,12 +581,12 @@ impl Tested {
             ids(&|job| job.is_queued() && !job.counts() && !job.is_stale()),
             "jobs that wait"
         );
-        let mut unattended = store.unattended().await.unwrap();
-        unattended.sort_unstable_by(|a, b| b.cmp(a));
-        assert_eq!(unattended, ids(&|job| job.slot && job.is_lost()), "jobs that need a supervisor");
-        let mut disposable: Vec<JobId> = store.disposable().await.unwrap().into_iter().map(|job| job.id).collect();
-        disposable.sort_unstable_by(|a, b| b.cmp(a));
-        assert_eq!(disposable, ids(&|job| job.phase.is_final()));
+        let mut unsupervised = store.unsupervised().await.unwrap();
+        unsupervised.sort_unstable_by(|a, b| b.cmp(a));
+        assert_eq!(unsupervised, ids(&|job| job.slot && job.is_lost()), "jobs that need a supervisor");
+        let mut ended_jobs: Vec<JobId> = store.ended_jobs().await.unwrap().into_iter().map(|job| job.id).collect();
+        ended_jobs.sort_unstable_by(|a, b| b.cmp(a));
+        assert_eq!(ended_jobs, ids(&|job| job.phase.is_final()));
         let tally = store.tally().await.unwrap();
         let mut others = tally.others.clone();
         others.sort_unstable_by(|a, b| b.cmp(a));

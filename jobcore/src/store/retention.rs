@@ -9,7 +9,7 @@ use crate::state::Status;
 /// A job that has ended, with what retention goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Disposable {
+pub struct EndedJob {
     /// The job.
     pub id: JobId,
     /// How it ended.
@@ -20,7 +20,7 @@ pub struct Disposable {
     pub bytes: u64,
 }
 
-impl Disposable {
+impl EndedJob {
     /// The size of a job's records on most file systems.
     const RECORDS: u64 = 40 * 1024;
 
@@ -70,10 +70,10 @@ impl Retention {
     }
 
     /// Returns which of these jobs are to be removed, the oldest first.
-    pub fn excess(&self, mut jobs: Vec<Disposable>, now: Timestamp) -> Vec<Disposable> {
+    pub fn excess(&self, mut jobs: Vec<EndedJob>, now: Timestamp) -> Vec<EndedJob> {
         jobs.retain(|job| self.statuses.is_empty() || self.statuses.contains(&job.status));
         jobs.sort_unstable_by(|a, b| b.ended_at.cmp(&a.ended_at).then(b.id.cmp(&a.id)));
-        let is_old = |job: &Disposable| {
+        let is_old = |job: &EndedJob| {
             let age = Duration::try_from(now.duration_since(job.ended_at)).unwrap_or_default();
             self.max_age.is_some_and(|limit| age > limit)
         };
@@ -98,12 +98,12 @@ mod tests {
     use super::*;
     use crate::clock::SystemRandom;
 
-    fn job(seconds_ago: i64, status: Status, output: u64) -> Disposable {
+    fn job(seconds_ago: i64, status: Status, output: u64) -> EndedJob {
         let at = Timestamp::from_second(1_795_000_000 - seconds_ago).unwrap();
-        Disposable::new(JobId::mint(at, &SystemRandom).unwrap(), status, at, output)
+        EndedJob::new(JobId::mint(at, &SystemRandom).unwrap(), status, at, output)
     }
 
-    fn gone(retention: &Retention, jobs: &[Disposable]) -> Vec<usize> {
+    fn gone(retention: &Retention, jobs: &[EndedJob]) -> Vec<usize> {
         let now = Timestamp::from_second(1_795_000_000).unwrap();
         let excess = retention.excess(jobs.to_vec(), now);
         excess.iter().map(|gone| jobs.iter().position(|job| job == gone).unwrap()).collect()

@@ -119,7 +119,7 @@ pub(crate) async fn adopt<S, F>(
     S: JobStore + ?Sized,
     F: Future<Output = Result<()>> + Send,
 {
-    for id in store.unattended().await.unwrap_or_default() {
+    for id in store.unsupervised().await.unwrap_or_default() {
         match look_after(store, id, Timestamp::now()).await {
             Ok(Found::Unsupervised(claim)) => drop(start(claim).await),
             Ok(Found::Settled(_, true)) => run_hooks(id),

@@ -205,7 +205,7 @@ pub(super) fn output_fields(job: &Job, shape: &OutputShape) -> Value {
         "stdout": shape.stdout,
         "stderr": shape.stderr,
         "cursor": shape.cursor,
-        "omitted": shape.omitted_bytes + shape.left_out.map_or(0, |left| left.bytes + left.dropped),
+        "omitted": shape.dropped_bytes + shape.left_out.map_or(0, |left| left.bytes + left.dropped),
     });
     if let Some(left) = shape.left_out {
         fields["left_out"] = json!({ "cursor": left.cursor, "bytes": left.bytes });

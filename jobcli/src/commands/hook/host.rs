@@ -47,7 +47,7 @@ impl Host {
     }
 
     /// Returns whether a person takes part in the conversation and would have to wait for the hook.
-    pub(super) fn is_attended(self) -> bool {
+    pub(super) fn is_supervised(self) -> bool {
         match self {
             Self::ClaudeCode => {
                 std::env::var_os("CLAUDE_CODE_ENTRYPOINT").is_some_and(|entrypoint| entrypoint == "cli")

@@ -76,15 +76,15 @@ async fn answer(jobs: impl FnOnce() -> Result<JobManager>, host: Host, arguments
     let project = project_of(&said.cwd);
     let Some(caller) = host.caller(&said.session_id, &project) else { return Ok(ExitCode::SUCCESS) };
     let jobs = jobs()?;
-    let is_attended = host.is_attended();
+    let is_supervised = host.is_supervised();
     match arguments.event.as_str() {
         "session-start" => recap(&jobs, &caller, &said).await,
         "prompt" => news(&jobs, &caller, &said).await,
-        "stop" if !is_attended => watch(&jobs, host, &caller, Some(arguments.hold)).await,
+        "stop" if !is_supervised => watch(&jobs, host, &caller, Some(arguments.hold)).await,
         "stop" if !host.runs_hooks_aside() => now(&jobs, host, &caller).await,
         "stop" => watch(&jobs, host, &caller, None).await,
         // Other hosts would delay the call of the tool.
-        "post-tool-use" if is_attended && host.runs_hooks_aside() => watch(&jobs, host, &caller, None).await,
+        "post-tool-use" if is_supervised && host.runs_hooks_aside() => watch(&jobs, host, &caller, None).await,
         _ => Ok(ExitCode::SUCCESS),
     }
 }

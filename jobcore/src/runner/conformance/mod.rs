@@ -1,4 +1,4 @@
-//! What every [`Runner`](crate::Runner) must do, as tests: see [`store::conformance`](crate::store::conformance) for
+//! What every [`Runner`](crate::runner::Runner) must do, as tests: see [`store::conformance`](crate::store::conformance) for
 //! how a suite is used. The cases run real commands, `/bin/sh` among them.
 
 // In the order in which to read them:
@@ -530,11 +530,11 @@ pub async fn output_is_followed_to_the_end(bench: &Bench) {
     let mut query = OutputQuery::from(Position::Start);
     let mut seen = Vec::new();
     loop {
-        let is_over = bench.other.job(job.id).await.expect("it is there").status().is_final();
+        let has_ended = bench.other.job(job.id).await.expect("it is there").status().is_final();
         let chunk = bench.other.output(job.id, &query).await.expect("it is read");
         seen.extend(chunk.bytes(None));
         query.from = Position::Cursor(chunk.cursor);
-        if is_over {
+        if has_ended {
             break;
         }
         let more = bench.other.more_output(job.id, chunk.cursor);

@@ -197,7 +197,7 @@ impl Actor {
         let is_paused = self.life.is_paused();
         tokio::select! {
             biased;
-            age = pause_is_over(&pause, &clock, started_at, deadline), if !is_paused => {
+            age = pause_has_ended(&pause, &clock, started_at, deadline), if !is_paused => {
                 self.age = self.age.max(age);
                 self.pause = None;
             }
@@ -312,7 +312,7 @@ async fn reached(clock: &ManualClock, started_at: Timestamp, age: Option<Duratio
 }
 
 /// Returns when a pause is over, and the age of the job at that time; never if that is after `deadline`.
-async fn pause_is_over(
+async fn pause_has_ended(
     pause: &Pause,
     clock: &ManualClock,
     started_at: Timestamp,

@@ -63,7 +63,7 @@ impl Script {
         Self::default()
     }
 
-    /// Returns the script of a job whose program cannot be executed: it ends as [`Cause::SpawnFailed`] with this
+    /// Returns the script of a job whose program cannot be executed: it ends as [`Cause::SpawnFailed`](crate::state::Cause::SpawnFailed) with this
     /// reason.
     pub fn cannot_start(reason: impl Into<String>) -> Self {
         Self { end: End::CannotStart(reason.into()), ..Self::default() }

@@ -87,7 +87,7 @@ impl Backend {
     }
 }
 
-/// Defines a test for each case of the contract of [`JobStore`](crate::store::JobStore), for the [`Backend`] that the
+/// Defines a test for each case of the contract of [`JobStore`], for the [`Backend`] that the
 /// expression returns. The expression is evaluated once for each case.
 #[macro_export]
 macro_rules! store_conformance {

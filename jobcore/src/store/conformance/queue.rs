@@ -91,23 +91,23 @@ pub async fn a_job_that_was_not_started_is_due_again(backend: &Backend) {
 /// Every user of the store learns which jobs need a supervisor: not those that wait, are supervised, or have ended.
 pub async fn a_job_that_lost_its_holder_is_unattended_until_its_end(backend: &Backend) {
     let (store, other) = (backend.open(), backend.open());
-    let unattended = async || other.unattended().await.expect("the store is read");
+    let unsupervised = async || other.unsupervised().await.expect("the store is read");
     let submission = simple();
     let id = submission.job_id;
     store.create(submission).await.expect("the job is created");
     store.create(simple()).await.expect("the job is created");
-    assert_eq!(unattended().await, [], "both wait");
+    assert_eq!(unsupervised().await, [], "both wait");
     let (due, mut claim) = due(store.as_ref()).await.expect("it is due");
-    assert_eq!((due, unattended().await), (id, vec![]), "it is about to be started");
+    assert_eq!((due, unsupervised().await), (id, vec![]), "it is about to be started");
     claim.start(&start()).await.expect("it is written");
-    assert_eq!(unattended().await, []);
+    assert_eq!(unsupervised().await, []);
     drop(claim);
-    assert_eq!(unattended().await, [id]);
+    assert_eq!(unsupervised().await, [id]);
     let mut claim = store.claim(id).await.expect("the job is there").expect("it is free");
-    assert_eq!(unattended().await, []);
+    assert_eq!(unsupervised().await, []);
     claim.finish(&ended(0)).await.expect("it is written");
     drop(claim);
-    assert_eq!(unattended().await, []);
+    assert_eq!(unsupervised().await, []);
 }
 
 /// Only an end frees a slot.

@@ -17,9 +17,9 @@ pub async fn jobs_that_the_settings_do_not_keep_are_pruned(backend: &Backend) {
         claim.finish(&ended(code)).await.expect("it is written");
         over.push(id);
     }
-    let disposable = store.disposable().await.expect("it is read");
-    assert_eq!(disposable.iter().map(|job| job.id).collect::<Vec<_>>(), over);
-    assert!(disposable.iter().all(|job| job.bytes > 0 && job.status.is_final()));
+    let ended_jobs = store.ended_jobs().await.expect("it is read");
+    assert_eq!(ended_jobs.iter().map(|job| job.id).collect::<Vec<_>>(), over);
+    assert!(ended_jobs.iter().all(|job| job.bytes > 0 && job.status.is_final()));
     let settings = store.change_settings(&mut |settings| settings.keep_jobs = 1).await.expect("it is written");
     assert_eq!(settings.retention().max_jobs, Some(1));
     backend.open().sweep().await.expect("it is swept");

@@ -48,7 +48,7 @@ impl Catalogue {
             (order, id, Row::of(&self.layout, id))
         };
         // A row that says that its job has ended is taken to mean that the end was reported.
-        let _ = self.slots.unattended();
+        let _ = self.slots.unsupervised();
         let mut rows: Vec<_> = self.jobs.of_day(day)?.into_iter().map(make).collect();
         let _admission = Admission::take(&self.layout)?;
         let now: HashSet<JobId> = self.jobs.of_day(day)?.into_iter().collect();

@@ -81,7 +81,7 @@ use slots::Slots;
 use staging::Staging;
 
 use super::{
-    Change, Created, Disposable, Events, Inbox, InboxState, JobClaim, JobStore, Lending, Load, Query, StoreSettings,
+    Change, Created, EndedJob, Events, Inbox, InboxState, JobClaim, JobStore, Lending, Load, Query, StoreSettings,
     Submitted, Tally,
 };
 use crate::caller::Caller;
@@ -286,8 +286,8 @@ impl JobStore for FileStore {
         self.jobs.is_lent(id)
     }
 
-    async fn unattended(&self) -> Result<Vec<JobId>> {
-        if self.is_made()? { self.slots.unattended() } else { Ok(Vec::new()) }
+    async fn unsupervised(&self) -> Result<Vec<JobId>> {
+        if self.is_made()? { self.slots.unsupervised() } else { Ok(Vec::new()) }
     }
 
     async fn settings(&self) -> Result<StoreSettings> {
@@ -343,8 +343,8 @@ impl JobStore for FileStore {
         }
     }
 
-    async fn disposable(&self) -> Result<Vec<Disposable>> {
-        self.retention.disposable()
+    async fn ended_jobs(&self) -> Result<Vec<EndedJob>> {
+        self.retention.ended_jobs()
     }
 
     async fn sweep(&self) -> Result<()> {

@@ -18,7 +18,7 @@ use super::settings::SettingsFile;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::JobId;
-use crate::store::Disposable;
+use crate::store::EndedJob;
 use crate::sys::lock;
 
 /// How often retention is checked while nothing has to be removed.
@@ -64,9 +64,9 @@ impl Retention {
     }
 
     /// Returns the jobs that have ended, the oldest first.
-    pub(super) fn disposable(&self) -> Result<Vec<Disposable>> {
+    pub(super) fn ended_jobs(&self) -> Result<Vec<EndedJob>> {
         let over = |row: &Row| match row.state() {
-            RowState::Over(status) => Some(Disposable::new(row.id()?, status, row.ended_at(), row.output_bytes())),
+            RowState::Over(status) => Some(EndedJob::new(row.id()?, status, row.ended_at(), row.output_bytes())),
             RowState::Open | RowState::Unreadable | RowState::Removed => None,
         };
         let mut jobs = self.catalogue.rows(over)?;
@@ -87,7 +87,7 @@ impl Retention {
         // First, so that not every process that ends a job now does the same.
         touch(&file, SystemTime::now());
         self.clear_left_overs();
-        let mut excess = self.settings.read()?.retention().excess(self.disposable()?, Timestamp::now());
+        let mut excess = self.settings.read()?.retention().excess(self.ended_jobs()?, Timestamp::now());
         let waited_for = self.waited_for()?;
         excess.retain(|job| !waited_for.contains(&job.id));
         for job in excess.iter().take(STEP) {

@@ -59,7 +59,7 @@ impl Queue {
         let mut place = read.place(spec);
         let time = place.not_before.unwrap_or(submission.submitted_at);
         let next = repeat.next(time, now).map_err(|error| Error::Refused { id, reason: error.to_string() })?;
-        let is_over = match place.last_run {
+        let has_ended = match place.last_run {
             // The process that queued the run was killed before it moved the schedule on.
             Some(run) if self.is_run_for(run, time) => false,
             // Runs never overlap.
@@ -73,7 +73,7 @@ impl Queue {
             },
             None => true,
         };
-        if is_over && !repeat.leaves_out(time, now) {
+        if has_ended && !repeat.leaves_out(time, now) {
             let run = JobId::mint(now, &SystemRandom).context("read randomness from", "the kernel".as_ref())?;
             place.last_run = Some(run);
             records.set_place(spec, &place)?;

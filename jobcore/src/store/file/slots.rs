@@ -33,7 +33,7 @@ impl Slots {
 
     /// Returns jobs that have a slot, were started, have no end and are not locked, and ended jobs for which something
     /// is to be run that no process is running. Jobs that were not started wait again.
-    pub(super) fn unattended(&self) -> Result<Vec<JobId>> {
+    pub(super) fn unsupervised(&self) -> Result<Vec<JobId>> {
         let mut slots = rows(&self.layout)?.taken();
         if slots.len() > LOOKED_AT {
             // A thousand jobs that end at the same time must not check each other a million times. The next call begins
@@ -42,14 +42,14 @@ impl Slots {
             slots.rotate_left(begin);
             slots.truncate(LOOKED_AT);
         }
-        let mut unattended = Vec::new();
+        let mut unsupervised = Vec::new();
         for Entry { slot, has_ended, .. } in slots {
             // The lock first, because it is nearly always held. Unreadable jobs are left to the processes that look at
             // them.
             let is_held = if has_ended { self.hooks.are_running(slot.id) } else { self.jobs.is_held(slot.id) };
             match is_held {
                 Ok(false) if has_ended => {
-                    unattended.push(slot.id);
+                    unsupervised.push(slot.id);
                     continue;
                 }
                 Ok(false) => {}
@@ -62,16 +62,16 @@ impl Slots {
             match self.jobs.read(slot.id) {
                 Ok(read) if read.has::<Ended>() => {
                     if self.finish_again(slot.id) && self.forget(slot.id) {
-                        unattended.push(slot.id);
+                        unsupervised.push(slot.id);
                     }
                 }
-                Ok(read) if read.has::<Start>() => unattended.push(slot.id),
+                Ok(read) if read.has::<Start>() => unsupervised.push(slot.id),
                 // The process that was to start it was killed before it did.
                 Ok(_) => drop(self.put_back(slot.id)),
                 Err(_) => {}
             }
         }
-        Ok(unattended)
+        Ok(unsupervised)
     }
 
     /// Completes the end of a job whose supervisor was killed in the middle of that, and returns whether everything is

@@ -88,12 +88,12 @@ fn reading_creates_nothing_and_the_first_write_creates_the_store() {
         let id = JobId::mint(Timestamp::now(), &SystemRandom).unwrap();
         assert!(!store.is_made().unwrap());
         assert_eq!(block_on(store.ids(&Query::default(), None, 10)).unwrap(), []);
-        assert_eq!(block_on(store.unattended()).unwrap(), []);
+        assert_eq!(block_on(store.unsupervised()).unwrap(), []);
         assert!(block_on(store.next_due()).unwrap().is_none());
         assert_eq!(block_on(store.settings()).unwrap(), StoreSettings::default());
         assert_eq!(block_on(store.load()).unwrap().running, []);
         assert_eq!(block_on(store.events(0, 10)).unwrap().events, []);
-        assert_eq!(block_on(store.disposable()).unwrap(), []);
+        assert_eq!(block_on(store.ended_jobs()).unwrap(), []);
         assert_eq!(block_on(store.named(&"web".parse().unwrap(), None)).unwrap(), None);
         assert!(matches!(block_on(store.evidence(id)), Err(Error::NotFound { .. })));
         assert!(matches!(block_on(store.claim(id)), Err(Error::NotFound { .. })));
@@ -231,12 +231,12 @@ fn a_job_with_a_slot_that_is_not_started_waits_again() {
     let submitted = block_on(store.submit(submission(JobSpec::command(["true"])))).unwrap();
     let Submitted::Due(claim) = submitted else { panic!("{submitted:?}") };
     let id = claim.submission().job_id;
-    assert_eq!((queue(&store), block_on(store.unattended()).unwrap()), (vec![(id, true)], vec![]));
+    assert_eq!((queue(&store), block_on(store.unsupervised()).unwrap()), (vec![(id, true)], vec![]));
     assert!(due(&store).is_none());
     // To a supervisor that was killed at once.
     drop(claim.hand_over());
     assert_eq!(queue(&store), [(id, true)]);
-    assert_eq!(block_on(store.unattended()).unwrap(), []);
+    assert_eq!(block_on(store.unsupervised()).unwrap(), []);
     assert_eq!(queue(&store), [(id, false)]);
     let claim = due(&store).unwrap();
     assert_eq!((claim.submission().job_id, queue(&store)), (id, vec![(id, true)]));
@@ -263,7 +263,7 @@ fn a_submitted_job_comes_after_those_that_wait() {
     assert!(submit(Some("db")).is_none(), "its group is full");
     assert!(submit(None).is_some(), "it holds up no other");
     drop(running);
-    block_on(store.unattended()).unwrap();
+    block_on(store.unsupervised()).unwrap();
     // Two of the group wait, and there is room for one.
     assert!(submit(Some("db")).is_none() && submit(None).is_none());
 }
@@ -377,7 +377,7 @@ fn an_environment_that_was_not_erased_is_erased_by_a_later_process() {
     job_file::write(&claim.records.file, &path, id, &ended(0)).unwrap();
     drop(claim);
     assert!(holds_secret() && block_on(store.evidence(id)).unwrap().ended.is_some());
-    assert_eq!(block_on(store.unattended()).unwrap(), []);
+    assert_eq!(block_on(store.unsupervised()).unwrap(), []);
     assert!(!holds_secret() && queue(&store).is_empty());
     let ends = block_on(store.events(0, 100)).unwrap().events;
     assert_eq!(ends.iter().filter(|event| event.status.is_some()).count(), 1, "{ends:?}");

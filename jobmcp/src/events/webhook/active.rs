@@ -108,7 +108,7 @@ impl Active {
     }
 
     /// Returns whether the subscription was ended, or not renewed in time.
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.ended.is_cancelled() || *self.expires.borrow() <= Instant::now()
     }
 

@@ -52,7 +52,7 @@ impl Webhooks {
     fn active(&self) -> MutexGuard<'_, HashMap<String, Arc<Active>>> {
         let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
         // Drop those that have expired, even if their task has not noticed yet.
-        active.retain(|_, subscription| !subscription.is_over());
+        active.retain(|_, subscription| !subscription.has_ended());
         active
     }
 

@@ -231,7 +231,7 @@ fn an_unreported_end_is_reported_by_the_next_process() {
     publish_end(&store, ids[2]);
     assert_eq!((ends(&store, ids[2]), rows(&store)[2].state()), (0, RowState::Open));
     for _ in 0..2 {
-        assert_eq!(block_on(store.unattended()).unwrap(), []);
+        assert_eq!(block_on(store.unsupervised()).unwrap(), []);
         assert_eq!((ends(&store, ids[2]), rows(&store)[2].state()), (1, RowState::Over(Status::Failed)));
         assert!(block_on(store.load()).unwrap().running.is_empty());
     }
@@ -247,7 +247,7 @@ fn an_unreported_end_is_reported_before_its_job_or_the_index_is_removed() {
     publish_end(&store, id);
     fs::remove_file(path(&store)).unwrap();
     assert_eq!(listed(&store).first(), Some(&id));
-    block_on(store.unattended()).unwrap();
+    block_on(store.unsupervised()).unwrap();
     assert_eq!(ends(&store, id), 1);
 }
 

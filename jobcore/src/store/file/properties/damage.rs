@@ -85,7 +85,7 @@ fn damage_to_one_file_of_a_job_affects_no_other_job() {
                 prop_assert_eq!(ids, vec![good, bad]);
                 prop_assert_eq!(store.named(&"good".parse().unwrap(), None).await.unwrap(), Some(good));
                 let _ = (store.claim(bad).await, store.settled(bad).await, store.cached(bad, "x").await);
-                store.unattended().await.unwrap();
+                store.unsupervised().await.unwrap();
                 Ok(())
             })?;
             prop_assert_eq!(fs::read(file).unwrap(), bytes, "a damaged file is left as it is");

@@ -44,7 +44,7 @@ proptest! {
             loop {
                 let query = OutputQuery::from(Position::Cursor(cursor)).with_stream(only).with_max_bytes(max_bytes);
                 let chunk = output::read(&log, end, &query).unwrap();
-                prop_assert!(chunk.bytes(None).len() as u64 <= max_bytes && chunk.omitted() == 0);
+                prop_assert!(chunk.bytes(None).len() as u64 <= max_bytes && chunk.dropped() == 0);
                 read.extend(chunk.bytes(None));
                 if !chunk.more {
                     break;
@@ -80,7 +80,7 @@ proptest! {
         prop_assert_eq!(writer.size(), log.size().unwrap());
         prop_assert_eq!(writer.size().bytes, end);
         let chunk = output::read(&log, end, &OutputQuery::from(Position::Start)).unwrap();
-        prop_assert_eq!(chunk.omitted(), writer.size().dropped);
+        prop_assert_eq!(chunk.dropped(), writer.size().dropped);
         for piece in &chunk.pieces {
             if let output::Piece::Data { offset, bytes, .. } = piece {
                 let from = usize::try_from(*offset).unwrap();
