@@ -96,6 +96,25 @@ mod tests {
         assert!(help.contains("\nLook:\n  list"), "{help}");
     }
 
+    /// The short help of `-h`; `--help` may explain more.
+    #[test]
+    fn no_help_text_is_longer_than_two_lines() {
+        const TWO_LINES: usize = 2 * 90;
+        let mut command = command();
+        command.build();
+        let mut long = Vec::new();
+        for verb in verbs(&command) {
+            let texts = verb.get_arguments().map(|argument| (argument.get_id().to_string(), argument.get_help()));
+            for (name, text) in texts.chain([(String::from("about"), verb.get_about())]) {
+                let text = text.map(ToString::to_string).unwrap_or_default();
+                if text.chars().count() > TWO_LINES || text.contains('\n') {
+                    long.push(format!("{} {name}: {text}", verb.get_name()));
+                }
+            }
+        }
+        assert_eq!(long, Vec::<String>::new());
+    }
+
     #[test]
     fn every_verb_has_an_example() {
         let mut command = command();

@@ -60,3 +60,33 @@ fn texts_have_no_expression_that_reads_as_translated() {
     }
     assert!(found.is_empty(), "{found:#?}");
 }
+
+/// Programs and jobs are no persons in comments either.
+#[test]
+fn no_comment_speaks_of_a_program_as_of_a_person() {
+    let refused = Regex::new(r"(?i)\b(?:whoever|somebody|he|his|him|anew)\b").unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut found = Vec::new();
+    for path in ["jobcore", "jobcli", "jobmcp", "tests", "examples"].iter().flat_map(|room| sources(&root.join(room))) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let comment = line.trim_start().strip_prefix("//");
+            if let Some(expression) = comment.and_then(|comment| refused.find(comment)) {
+                found.push(format!("{}:{}: {}", path.display(), number + 1, expression.as_str()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            found.extend(sources(&entry));
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            found.push(entry);
+        }
+    }
+    found
+}

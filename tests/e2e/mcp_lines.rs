@@ -85,8 +85,8 @@ fn many_calls_wait_at_once() {
     let wait = |client: &mut Client, until: &str| {
         client.send_call("wait", json!({ "job_ids": [job.id()], "until": until, "timeout_s": 50 }))
     };
-    let untils = ["exit", "output:never", "port:1", "quiet:1000s", "file:/nosuch"];
-    let waits: Vec<_> = untils.iter().cycle().take(CALLS).map(|until| wait(&mut client, until)).collect();
+    let conditions = ["exit", "output:never", "port:1", "quiet:1000s", "file:/nosuch"];
+    let waits: Vec<_> = conditions.iter().cycle().take(CALLS).map(|until| wait(&mut client, until)).collect();
     let list = client.send_call("list", json!({}));
     assert!(Called::of(&client.answer(list)).text.contains("running"));
     assert!(client.has_no_answers(), "the list was answered while all other calls waited");
