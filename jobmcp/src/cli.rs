@@ -126,11 +126,15 @@ pub struct Place {
 pub enum Client {
     ClaudeCode,
     ClaudeDesktop,
+    Cline,
     Codex,
+    CopilotCli,
     Cursor,
     GeminiCli,
     Opencode,
     Vscode,
+    Windsurf,
+    Zed,
 }
 
 /// For whom a server is configured.

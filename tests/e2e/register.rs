@@ -12,12 +12,15 @@ use crate::support::{JOBCLI, Ran, TestEnv};
 use crate::{needs, sessions};
 
 /// Each client, each scope that it has, and its file.
-const FILES: [(&str, &str, &str); 13] = [
+const FILES: [(&str, &str, &str); 19] = [
     ("claude-code", "user", ".claude.json"),
     ("claude-code", "project", ".mcp.json"),
     ("claude-desktop", "user", ".config/Claude/claude_desktop_config.json"),
+    ("cline", "user", ".config/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json"),
     ("codex", "user", ".codex/config.toml"),
     ("codex", "project", ".codex/config.toml"),
+    ("copilot-cli", "user", ".copilot/mcp-config.json"),
+    ("copilot-cli", "project", ".github/mcp.json"),
     ("cursor", "user", ".cursor/mcp.json"),
     ("cursor", "project", ".cursor/mcp.json"),
     ("gemini-cli", "user", ".gemini/settings.json"),
@@ -26,9 +29,24 @@ const FILES: [(&str, &str, &str); 13] = [
     ("opencode", "project", "opencode.json"),
     ("vscode", "user", ".config/Code/User/mcp.json"),
     ("vscode", "project", ".vscode/mcp.json"),
+    ("windsurf", "user", ".codeium/windsurf/mcp_config.json"),
+    ("zed", "user", ".config/zed/settings.json"),
+    ("zed", "project", ".zed/settings.json"),
 ];
 
-const CLIENTS: [&str; 7] = ["claude-code", "claude-desktop", "codex", "cursor", "gemini-cli", "opencode", "vscode"];
+const CLIENTS: [&str; 11] = [
+    "claude-code",
+    "claude-desktop",
+    "cline",
+    "codex",
+    "copilot-cli",
+    "cursor",
+    "gemini-cli",
+    "opencode",
+    "vscode",
+    "windsurf",
+    "zed",
+];
 
 const JSON: &str = "{\n  \"other\": [1, 2],\n  \"KEY\": {\n    \"db\": { \"command\": \"db\", \"env\": { \"K\": \"secret\" } }\n  }\n}\n";
 const TOML: &str =
@@ -53,6 +71,7 @@ fn existing(env: &TestEnv, client: &str, file: &str) -> (PathBuf, String) {
         "codex" => TOML.to_owned(),
         "vscode" => JSON.replace("KEY", "servers"),
         "opencode" => JSON.replace("KEY", "mcp"),
+        "zed" => JSON.replace("KEY", "context_servers"),
         _ => JSON.replace("KEY", "mcpServers"),
     };
     fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -330,7 +330,8 @@ fn values_of_variables_are_shown_nowhere_and_not_kept() {
     let supervisor = env.supervisor(&id);
     let of_supervisor = std::fs::read_to_string(format!("/proc/{supervisor}/environ")).unwrap();
     assert_eq!(
-        of_supervisor, "GLIBC_TUNABLES=glibc.malloc.tcache_count=0\0",
+        of_supervisor,
+        concat!("GLIBC_TUNABLES=glibc.malloc.tcache_count=0\0JOBCORE_VERSION=", env!("CARGO_PKG_VERSION"), "\0"),
         "its supervisor has no variables of the caller"
     );
     let tells = || {

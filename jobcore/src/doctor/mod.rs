@@ -15,6 +15,7 @@ mod report;
 mod store;
 mod systemd;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::process::Command;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use crate::manager::JobManager;
 use crate::spec::JobSpec;
 use crate::state::Status;
 use crate::store::Query;
+use crate::store::file::supervisors::version;
+use crate::words::counted;
 use bench::{Bench, PATIENCE};
 use machine::Machine;
 use proofs::Submitter;
@@ -127,6 +130,11 @@ impl Doctor {
         if let Err(error) = jobs.list(&Query::default().with_statuses(vec![Status::Queued])).await {
             tracing::debug!(%error, "queued jobs could not be listed");
         }
+        match supervisors(jobs).await {
+            Ok(Some(found)) => report.add("supervisors", Ok(found)),
+            Ok(None) => {}
+            Err(error) => report.add("supervisors", Err(error.into())),
+        }
         let failed = report.failed().next().map(|step| step.name);
         if let Some(name) = failed {
             let detail = format!("not tested, because `{name}` failed");
@@ -140,4 +148,28 @@ impl Doctor {
         let bench = Bench { jobs, environment: &self.environment, mark, patience: PATIENCE };
         proofs::examine(&bench, self.submitter.as_ref(), report).await;
     }
+}
+
+/// Reports the versions of the supervisors of running jobs, in words; nothing if there are none.
+async fn supervisors(jobs: &JobManager) -> Result<Option<String>> {
+    const OWN: &str = env!("CARGO_PKG_VERSION");
+    let running = Query::default().with_statuses(vec![Status::Running, Status::Paused]).with_limit(None);
+    let mut others = BTreeMap::<_, u64>::new();
+    let mut number = 0;
+    for job in jobs.list(&running).await?.jobs {
+        let start = jobs.store().evidence(job.id).await?.start;
+        // Jobs that run within another program have no supervisor.
+        let Some(start) = start.filter(|start| start.dedicated) else { continue };
+        number += 1;
+        let version = version(&start.holder).unwrap_or_else(|| "unknown".to_owned());
+        if version != OWN {
+            *others.entry(version).or_default() += 1;
+        }
+    }
+    let all = counted(number, "supervisor", "supervisors");
+    if others.is_empty() {
+        return Ok((number > 0).then(|| format!("{all} of running jobs, of this version ({OWN})")));
+    }
+    let others: Vec<_> = others.into_iter().map(|(version, number)| format!("{number} of version {version}")).collect();
+    Ok(Some(format!("{all} of running jobs, {} (this is {OWN}): those jobs continue", others.join(", "))))
 }

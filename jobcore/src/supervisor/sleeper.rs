@@ -12,11 +12,11 @@ use crate::store::JobStore;
 use crate::store::file::FileStore;
 use crate::store::file::layout::Layout;
 use crate::store::file::sleeper::Sleeper;
-use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME, SLEEPER};
+use crate::store::file::supervisors::{HANDOVER_VERSION, MARKER, NAME, SLEEPER, environment};
 use crate::store::tend::at_once;
 use crate::sys::spawn::{self, Source};
 use crate::sys::watch::Watch;
-use crate::sys::{alarm, heap, own};
+use crate::sys::{alarm, own};
 
 /// Makes sure that a process will be awake at this time. Returns its id if this started it.
 pub(crate) fn ensure(program: &Path, layout: &Layout, at: Timestamp) -> Result<Option<i32>> {
@@ -27,7 +27,7 @@ pub(crate) fn ensure(program: &Path, layout: &Layout, at: Timestamp) -> Result<O
     let words = [NAME.as_bytes(), MARKER.as_bytes(), HANDOVER_VERSION.as_bytes(), root, SLEEPER.as_bytes()];
     let arguments: Vec<_> = words.into_iter().map(<[u8]>::to_vec).collect();
     let streams = [Source::ReadWrite("/dev/null".as_ref()), Source::Same, Source::Same];
-    let started = spawn::session_leader(program, &arguments, &[heap::SPARING.to_vec()], streams);
+    let started = spawn::session_leader(program, &arguments, &environment(), streams);
     started.map(Some).context("start the process that waits for delayed jobs from", program)
 }
 

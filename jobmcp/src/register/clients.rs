@@ -13,7 +13,7 @@ use crate::cli::{Client, Scope};
 
 /// The name of the program, by which our entries are recognized.
 pub(super) const PROGRAM: &str = "jobmcp";
-/// How long Codex and Gemini CLI wait for a call, in seconds: more than twice as long as a call blocks.
+/// How long Codex, Gemini CLI and Cline wait for a call, in seconds: more than twice as long as a call blocks.
 const CALL_S: u64 = 120;
 /// How long Codex waits for the server to start, in seconds: a machine that starts many programs at once is slow.
 const START_S: u64 = 30;
@@ -29,6 +29,7 @@ pub(super) struct Places {
     config: PathBuf,
     claude: Option<PathBuf>,
     codex: Option<PathBuf>,
+    copilot: Option<PathBuf>,
     project: PathBuf,
     is_mac: bool,
 }
@@ -46,6 +47,7 @@ impl Places {
             config: base.config_dir(),
             claude: named("CLAUDE_CONFIG_DIR"),
             codex: named("CODEX_HOME"),
+            copilot: named("COPILOT_HOME"),
             is_mac: cfg!(target_os = "macos"),
             project,
         })
@@ -57,21 +59,29 @@ impl Places {
         let name = match client {
             Client::ClaudeCode => ".claude",
             Client::ClaudeDesktop => "Claude",
+            // An extension of VS Code.
+            Client::Cline => "Code/User/globalStorage/saoudrizwan.claude-dev/settings",
             Client::Codex => ".codex",
+            Client::CopilotCli => ".copilot",
             Client::GeminiCli => ".gemini",
             Client::Opencode => ".opencode",
             Client::Cursor => ".cursor",
             Client::Vscode => ".vscode",
+            Client::Windsurf => ".codeium/windsurf",
+            Client::Zed => ".zed",
         };
         Some(match (client, scope) {
-            (Client::ClaudeDesktop, Scope::Project) => return None,
+            (Client::ClaudeDesktop | Client::Cline | Client::Windsurf, Scope::Project) => return None,
+            (Client::CopilotCli, Scope::Project) => self.project.join(".github"),
             (_, Scope::Project) => self.project.join(name),
             (Client::ClaudeCode, Scope::User) => user(self.claude.as_ref(), name),
             (Client::Codex, Scope::User) => user(self.codex.as_ref(), name),
-            (Client::ClaudeDesktop, Scope::User) => self.applications().join(name),
+            (Client::CopilotCli, Scope::User) => user(self.copilot.as_ref(), name),
+            (Client::ClaudeDesktop | Client::Cline, Scope::User) => self.applications().join(name),
             (Client::Vscode, Scope::User) => self.applications().join("Code/User"),
             (Client::Opencode, Scope::User) => self.config.join("opencode"),
-            (Client::GeminiCli | Client::Cursor, Scope::User) => self.home.join(name),
+            (Client::Zed, Scope::User) => self.config.join("zed"),
+            (Client::GeminiCli | Client::Cursor | Client::Windsurf, Scope::User) => self.home.join(name),
         })
     }
 
@@ -105,10 +115,13 @@ impl Client {
             (Self::ClaudeCode, Scope::Project) => return project(".mcp.json"),
             (Self::ClaudeDesktop, _) => directory.join("claude_desktop_config.json"),
             (Self::Codex, _) => directory.join("config.toml"),
-            (Self::GeminiCli, _) => directory.join("settings.json"),
+            (Self::Cline, _) => directory.join("cline_mcp_settings.json"),
+            (Self::CopilotCli, Scope::User) => directory.join("mcp-config.json"),
+            (Self::Windsurf, _) => directory.join("mcp_config.json"),
+            (Self::GeminiCli | Self::Zed, _) => directory.join("settings.json"),
             (Self::Opencode, Scope::User) => either(&directory, ["opencode.json", "opencode.jsonc"]),
             (Self::Opencode, Scope::Project) => either(&places.project, ["opencode.json", "opencode.jsonc"]),
-            (Self::Cursor | Self::Vscode, _) => directory.join("mcp.json"),
+            (Self::CopilotCli, Scope::Project) | (Self::Cursor | Self::Vscode, _) => directory.join("mcp.json"),
         })
     }
 
@@ -123,10 +136,13 @@ impl Client {
     /// Returns the place in its file for a server with this name.
     pub(super) fn slot(self, name: &str) -> Slot<'_> {
         let (format, key) = match self {
-            Self::ClaudeCode | Self::ClaudeDesktop => (Format::Json, "mcpServers"),
+            Self::ClaudeCode | Self::ClaudeDesktop | Self::Cline | Self::CopilotCli | Self::Windsurf => {
+                (Format::Json, "mcpServers")
+            }
             Self::Cursor | Self::GeminiCli => (Format::Jsonc, "mcpServers"),
             Self::Opencode => (Format::Jsonc, "mcp"),
             Self::Vscode => (Format::Jsonc, "servers"),
+            Self::Zed => (Format::Jsonc, "context_servers"),
             Self::Codex => (Format::Toml, "mcp_servers"),
         };
         Slot { format, key, name }
@@ -151,7 +167,14 @@ impl Client {
     pub(super) fn entry(self, command: &str, arguments: &[String]) -> Entry {
         let mut entry = entry(command, arguments);
         match self {
-            Self::ClaudeDesktop => {}
+            Self::ClaudeDesktop | Self::Windsurf => {}
+            Self::Cline => entry.push(Field::unless_there("timeout", json!(CALL_S))),
+            Self::CopilotCli => {
+                entry.insert(0, Field::ours("type", json!("local")));
+                entry.push(Field::unless_there("tools", json!(["*"])));
+            }
+            // Versions of 2025 need it; later ones ignore it.
+            Self::Zed => entry.insert(0, Field::unless_there("source", json!("custom"))),
             Self::GeminiCli => entry.push(Field::unless_there("timeout", json!(CALL_S * 1000))),
             Self::Opencode => {
                 let words = std::iter::once(command).chain(arguments.iter().map(String::as_str));
@@ -186,6 +209,10 @@ impl Client {
             }
             (Self::GeminiCli, _) => "start Gemini CLI again, in a folder that it trusts; `/mcp` shows the server",
             (Self::Opencode, _) => "start opencode again; `opencode mcp list` shows the server",
+            (Self::Cline, _) => "check in Cline, under MCP Servers, that the server is switched on",
+            (Self::CopilotCli, _) => "start a new session of Copilot CLI; `/mcp show` shows the server",
+            (Self::Windsurf, _) => "refresh the MCP servers in Windsurf's Cascade panel",
+            (Self::Zed, _) => "check in Zed's agent settings, under MCP Servers, that the server is active",
             (Self::Cursor, _) => "check in Cursor's settings, under MCP, that the server is switched on",
             (Self::Vscode, _) => "run `MCP: List Servers` in VS Code, and start the server there",
         }
@@ -210,7 +237,7 @@ mod tests {
 
     fn places(is_mac: bool) -> Places {
         let (home, project) = (PathBuf::from("/h"), PathBuf::from("/p"));
-        Places { config: home.join(".config"), home, claude: None, codex: None, project, is_mac }
+        Places { config: home.join(".config"), home, claude: None, codex: None, copilot: None, project, is_mac }
     }
 
     fn files(places: &Places, scope: Scope) -> Vec<String> {
@@ -223,31 +250,38 @@ mod tests {
         let linux = [
             "/h/.claude.json",
             "/h/.config/Claude/claude_desktop_config.json",
+            "/h/.config/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
             "/h/.codex/config.toml",
+            "/h/.copilot/mcp-config.json",
             "/h/.cursor/mcp.json",
             "/h/.gemini/settings.json",
             "/h/.config/opencode/opencode.json",
             "/h/.config/Code/User/mcp.json",
+            "/h/.codeium/windsurf/mcp_config.json",
+            "/h/.config/zed/settings.json",
         ];
         assert_eq!(files(&places(false), Scope::User), linux);
         let mac = files(&places(true), Scope::User);
         assert_eq!(mac[1], "/h/Library/Application Support/Claude/claude_desktop_config.json");
-        assert_eq!(mac[6], "/h/Library/Application Support/Code/User/mcp.json");
+        assert_eq!(mac[8], "/h/Library/Application Support/Code/User/mcp.json");
         let project = [
             "/p/.mcp.json",
             "/p/.codex/config.toml",
+            "/p/.github/mcp.json",
             "/p/.cursor/mcp.json",
             "/p/.gemini/settings.json",
             "/p/opencode.json",
             "/p/.vscode/mcp.json",
+            "/p/.zed/settings.json",
         ];
         assert_eq!(files(&places(false), Scope::Project), project);
     }
 
     #[test]
     fn variables_that_move_a_configuration_are_respected() {
-        let places = Places { claude: Some("/c".into()), codex: Some("/x".into()), ..places(false) };
+        let places =
+            Places { claude: Some("/c".into()), codex: Some("/x".into()), copilot: Some("/g".into()), ..places(false) };
         let files = files(&places, Scope::User);
-        assert_eq!((&*files[0], &*files[2]), ("/c/.claude.json", "/x/config.toml"));
+        assert_eq!([0, 3, 4].map(|at| &*files[at]), ["/c/.claude.json", "/x/config.toml", "/g/mcp-config.json"]);
     }
 }

@@ -44,7 +44,13 @@ impl Hooks {
                 table(Format::Jsonc, "gemini-cli", include_str!("../../plugins/gemini-cli/hooks/hooks.json"))
             }
             Client::Opencode => Self::File(include_str!("../../plugins/opencode/jobcore.js")),
-            Client::ClaudeDesktop | Client::Cursor | Client::Vscode => return None,
+            Client::ClaudeDesktop
+            | Client::Cline
+            | Client::CopilotCli
+            | Client::Cursor
+            | Client::Vscode
+            | Client::Windsurf
+            | Client::Zed => return None,
         };
         Some((hooks, places.hooks(client, scope)?))
     }

@@ -35,7 +35,15 @@ const WITHOUT_SERVERS: &str = "{\n\t\"theme\": \"dark\"\n}";
 #[test_case(WITH_OTHERS)]
 #[test_case(WITHOUT_SERVERS; "indented with tabs, no line end at the end")]
 fn other_servers_and_settings_are_kept(before: &str) {
-    for client in [Client::ClaudeCode, Client::ClaudeDesktop, Client::Cursor, Client::GeminiCli] {
+    for client in [
+        Client::ClaudeCode,
+        Client::ClaudeDesktop,
+        Client::Cline,
+        Client::CopilotCli,
+        Client::Cursor,
+        Client::GeminiCli,
+        Client::Windsurf,
+    ] {
         let after = there_and_back(client, before);
         let is_kept = |line: &str| after.lines().any(|kept| kept.trim_end_matches(',') == line.trim_end_matches(','));
         assert!(before.lines().all(is_kept), "{after}");
@@ -50,6 +58,7 @@ fn comments_are_kept_in_formats_with_comments() {
     let before = "// mine\n{\n  // all of them\n  \"servers\": {\n    /* the first */\n    \"db\": { \"command\": \"db\" }, // local\n  },\n  \"inputs\": [], // none\n}\n";
     let others = before.replace("servers", "mcp");
     there_and_back(Client::Opencode, &others);
+    there_and_back(Client::Zed, &before.replace("servers", "context_servers"));
     let after = there_and_back(Client::Vscode, before);
     for comment in ["// mine", "// all of them", "/* the first */", "// local", "// none"] {
         assert_eq!(after.matches(comment).count(), 1, "{after}");

@@ -13,7 +13,7 @@ use crate::id::JobId;
 use crate::record::Start;
 use crate::sys::process::{self, ProcessId, Seen};
 use crate::sys::stat::{self, Stat};
-use crate::sys::{boot, lock, members};
+use crate::sys::{boot, heap, lock, members};
 
 /// The name of a supervisor in a list of processes.
 pub(crate) const NAME: &str = "jobcore-supervisor";
@@ -25,6 +25,20 @@ pub(crate) const HOOKS: &str = "on_end";
 pub(crate) const SLEEPER: &str = "sleeper";
 /// The version of the arguments and the descriptor that are handed over.
 pub(crate) const HANDOVER_VERSION: &str = "1";
+
+/// The variable in the environment of a supervisor that has the version of its program.
+const VERSION: &str = "JOBCORE_VERSION";
+
+/// Returns the environment of supervisors.
+pub(crate) fn environment() -> [Vec<u8>; 2] {
+    [heap::SPARING.to_vec(), format!("{VERSION}={}", env!("CARGO_PKG_VERSION")).into_bytes()]
+}
+
+/// Returns the version of a supervisor's program; nothing if its environment cannot be read or does not have it.
+pub(crate) fn version(supervisor: &ProcessId) -> Option<String> {
+    let stat = Stat::read(supervisor.pid).filter(|stat| stat.start_time == supervisor.start_time)?;
+    stat::variable(&stat, VERSION)
+}
 
 /// How long a supervisor may take to put itself on record. One that is killed after that is replaced, because nothing
 /// says that its job was started.
