@@ -71,7 +71,10 @@ fn a_store_of_0_1_0_is_read() {
     for (id, expected, output) in jobs_of_0_1_0() {
         let job = env.job(id);
         for (key, value) in expected.as_object().unwrap() {
-            assert_eq!(&job[key], value, "{id}: {key} of {job}");
+            // The records have more digits than the answers.
+            let expected = value.as_str().filter(|_| key.ends_with("_at"));
+            let expected = expected.and_then(|at| Some(format!("{}Z", at.get(..23)?).into()));
+            assert_eq!(job[key], expected.unwrap_or_else(|| value.clone()), "{id}: {key} of {job}");
         }
         assert_eq!(env.status(id), expected["status"].as_str().unwrap());
         if job.get("agent").is_none() {
