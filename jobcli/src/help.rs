@@ -12,7 +12,10 @@ use crate::cli::{Cli, without_rare};
 /// Every visible verb once, in the order of the help.
 pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
     ("Run", &["run", "up", "down", "delegate", "rerun", "adopt"]),
-    ("Look", &["list", "top", "show", "status", "output", "tail", "wait", "graph", "events", "usage", "statusline"]),
+    (
+        "Look",
+        &["list", "top", "show", "status", "output", "tail", "wait", "graph", "events", "stats", "usage", "statusline"],
+    ),
     ("Act", &["send", "attach", "pause", "resume", "renew", "kill"]),
     ("Queue", &["start", "hold", "release", "move", "edit", "schedule", "group"]),
     ("For agents", &["inbox", "hook", "skill"]),

@@ -194,6 +194,7 @@ fn the_guide_to_builds_works_line_by_line() {
         "it still fails\n",
         "the first failure exited with 1\n",
         "test-web",
+        "5 jobs: 2 completed, 3 failed\n",
     ] {
         assert!(ran.stdout.contains(expected), "{expected} is missing in:\n{ran}");
     }

@@ -228,3 +228,29 @@ fn times_are_local() {
     assert_eq!(env.ok(["prune", "--older-than", "yesterday"]), "");
     assert_eq!(env.ok(["prune", "--older-than", "now"]).lines().count(), 1);
 }
+
+#[test]
+fn statistics_sum_up_what_jobs_did() {
+    let env = TestEnv::new();
+    assert_eq!(env.ok(["stats"]), "0 jobs");
+    for _ in 0..6 {
+        env.ok(["run", "--wait", "--name", "bee", "printf 12345"]);
+    }
+    assert_eq!(env.run(["run", "--wait", "--name", "ant\u{202e}", "exit 3"]).code, Some(2), "no such name");
+    env.run(["run", "--wait", "--label", "odd", "printf '\u{1b}[31m'; exit 3 # \u{1b}[2J"]);
+    let text = env.ok(["stats"]);
+    assert!(text.starts_with("7 jobs: 6 completed, 1 failed\ntime "), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("bee ") && line.contains("  6 ")), "{text}");
+    assert!(!text.contains('\u{1b}'), "a command cannot control the terminal: {text}");
+    let json: Value = serde_json::from_str(&env.ok(["stats", "--json", "--status", "completed"])).unwrap();
+    assert_eq!(
+        (&json["jobs"], &json["output_bytes"], &json["statuses"]["completed"]),
+        (&6.into(), &30.into(), &6.into())
+    );
+    assert_eq!(json["names"][0]["last_ms"].as_array().unwrap().len(), 6, "{json}");
+    assert!(env.ok(["stats", "--label", "odd"]).starts_with("1 job: 1 failed\n"));
+    assert_eq!(env.ok(["stats", "--since", "tomorrow"]), "0 jobs");
+    // Of the six runs, five are earlier than the last.
+    assert!(env.ok(["show", "bee"]).contains("\nusual time   "), "{}", env.ok(["show", "bee"]));
+    assert!(env.ok(["show", "bee"]).contains("the median of 5 earlier runs"));
+}

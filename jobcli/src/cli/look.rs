@@ -41,6 +41,30 @@ pub struct Usage {
     pub json: bool,
 }
 
+/// Sum up what jobs did and how long they took.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Times count from the start of a job to its end, or to now. TREND shows the last 20 runs of a name, the newest on the right; each \
+bar is as high as its part of the longest. Jobs without a name are listed by their command.
+
+  jobcli stats
+  jobcli stats --since yesterday --here
+  jobcli stats --group ci --json")]
+pub struct Stats {
+    /// Include only jobs submitted at or after TIME
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub since: Option<Timestamp>,
+    /// Include only some jobs.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// List at most NUMBER names; 0 for all
+    #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 20)]
+    pub limit: usize,
+    /// Print the sums as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// What costs are grouped by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UsageBy {

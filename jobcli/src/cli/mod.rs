@@ -36,7 +36,8 @@ pub use caller::{Hook, Inbox, Skill, Statusline};
 pub use deferred::Deferred;
 pub use keep::{Completions, Config, ConfigVerb, Doctor, Gc, Group, GroupVerb, Man, Prune, Queue, Rm};
 pub use look::{
-    Arrangement, Events, List, OneJob, Output, SeveralJobs, Show, ShowOutput, StatusOf, Tail, Top, Usage, UsageBy, Wait,
+    Arrangement, Events, List, OneJob, Output, SeveralJobs, Show, ShowOutput, Stats, StatusOf, Tail, Top, Usage,
+    UsageBy, Wait,
 };
 pub use project::{Down, Up};
 pub use queue::{Edit, Graph, Hold, Move, Queued, Queueing, Release, Rerun};

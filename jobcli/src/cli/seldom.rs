@@ -4,8 +4,8 @@ use clap::Subcommand;
 
 use super::{
     Adopt, Attach, Completions, Config, ConfigVerb, Deferred, Delegate, Doctor, Down, Edit, Gc, Graph, Group,
-    GroupVerb, Hold, Inbox, Man, Move, Pause, Prune, Release, Renew, Rerun, Resume, Schedule, Send, Skill, Top, Up,
-    Usage,
+    GroupVerb, Hold, Inbox, Man, Move, Pause, Prune, Release, Renew, Rerun, Resume, Schedule, Send, Skill, Stats, Top,
+    Up, Usage,
 };
 
 /// Rarely used verbs.
@@ -57,6 +57,8 @@ pub enum Seldom {
     Inbox(Deferred<Inbox>),
     /// Print a skill that teaches an agent to use jobs
     Skill(Deferred<Skill>),
+    /// Sum up what jobs did and how long they took
+    Stats(Deferred<Stats>),
     /// Sum up the cost of agent runs
     Usage(Deferred<Usage>),
     /// Show and change the settings of the store
@@ -78,27 +80,7 @@ impl Seldom {
             Self::Up(_) | Self::Delegate(_) | Self::Adopt(_) | Self::Doctor(_) => true,
             Self::Config(Deferred(config)) => matches!(config.what, ConfigVerb::Set { .. }),
             Self::Group(Deferred(group)) => !matches!(group.what, GroupVerb::List { .. }),
-            Self::Down(_)
-            | Self::Top(_)
-            | Self::Interact(_)
-            | Self::Attach(_)
-            | Self::Pause(_)
-            | Self::Resume(_)
-            | Self::Renew(_)
-            | Self::Rerun(_)
-            | Self::Hold(_)
-            | Self::Release(_)
-            | Self::Move(_)
-            | Self::Edit(_)
-            | Self::Schedule(_)
-            | Self::Graph(_)
-            | Self::Prune(_)
-            | Self::Gc(_)
-            | Self::Inbox(_)
-            | Self::Skill(_)
-            | Self::Usage(_)
-            | Self::Completions(_)
-            | Self::Man(_) => false,
+            _ => false,
         }
     }
 
@@ -108,30 +90,7 @@ impl Seldom {
             Self::Delegate(Deferred(delegate)) => delegate.wait || delegate.follow,
             Self::Rerun(Deferred(rerun)) => rerun.wait,
             Self::Attach(_) => true,
-            Self::Up(_)
-            | Self::Down(_)
-            | Self::Adopt(_)
-            | Self::Top(_)
-            | Self::Interact(_)
-            | Self::Pause(_)
-            | Self::Resume(_)
-            | Self::Renew(_)
-            | Self::Hold(_)
-            | Self::Release(_)
-            | Self::Move(_)
-            | Self::Edit(_)
-            | Self::Schedule(_)
-            | Self::Graph(_)
-            | Self::Prune(_)
-            | Self::Gc(_)
-            | Self::Inbox(_)
-            | Self::Skill(_)
-            | Self::Usage(_)
-            | Self::Config(_)
-            | Self::Group(_)
-            | Self::Doctor(_)
-            | Self::Completions(_)
-            | Self::Man(_) => false,
+            _ => false,
         }
     }
 }

@@ -3,7 +3,8 @@
 // In the order in which to read them:
 // - `result.rs`, `select.rs`: the result of a verb, and which jobs it is about
 // - `run.rs`, `order.rs`, `spec.rs`, `up.rs`, `delegate.rs`, `adopt.rs`: starting jobs, and adopting a process
-// - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `reading.rs`, `several.rs`, `agent.rs`, `events.rs`, `usage.rs`: showing jobs
+// - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `reading.rs`, `several.rs`, `agent.rs`, `events.rs`, `stats.rs`,
+//   `usage.rs`: showing jobs
 // - `inbox.rs`, `hook/`, `statusline.rs`, `skill.rs`: agents, and what their hosts call
 // - `wait.rs`, `ending.rs`: waiting, and how a job ended
 // - `send.rs`, `attach.rs`, `pause.rs`, `kill.rs`: acting on running jobs
@@ -47,6 +48,7 @@ mod show;
 mod skill;
 mod spec;
 mod start;
+mod stats;
 mod status;
 mod statusline;
 mod up;
@@ -144,6 +146,7 @@ fn carry_out<'j>(
         Seldom::Gc(Deferred(arguments)) => Box::pin(gc::run(jobs, arguments)),
         Seldom::Prune(Deferred(arguments)) => Box::pin(prune::run(jobs, arguments)),
         Seldom::Inbox(Deferred(arguments)) => Box::pin(inbox::run(jobs, settings, arguments)),
+        Seldom::Stats(Deferred(arguments)) => Box::pin(stats::run(jobs, settings, arguments)),
         Seldom::Usage(Deferred(arguments)) => Box::pin(usage::run(jobs, arguments)),
         Seldom::Config(Deferred(arguments)) => Box::pin(config::run(jobs, arguments)),
         Seldom::Group(Deferred(arguments)) => Box::pin(group::run(jobs, arguments)),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jobcore::agent::AgentShape;
 use jobcore::clock::Timestamp;
+use jobcore::front::stats::Usual;
 use jobcore::front::text::{fit, print_json};
 use jobcore::front::{Failures, agents, moment};
 use jobcore::output::{OutputQuery, Position, View};
@@ -13,7 +14,7 @@ use jobcore::spec::{Command, Stdin, Stragglers};
 use jobcore::store::job_directory;
 use jobcore::units::{format_size, short_duration};
 use jobcore::words::counted;
-use jobcore::{Job, JobId, JobManager, Status, escape};
+use jobcore::{Job, JobId, JobManager, Query, Status, escape};
 
 use super::select::find_all;
 use super::{Result, ending};
@@ -23,6 +24,10 @@ use crate::ui;
 /// How many lines of the output are shown.
 const LAST_LINES: u64 = 5;
 const WIDEST: usize = 200;
+/// With how many jobs of the same name a job is compared.
+const COMPARED: usize = 100;
+/// By what factor a run is longer than usual to be called so.
+const SLOWER: f64 = 1.25;
 
 pub(super) async fn run(jobs: &JobManager, arguments: Show) -> Result {
     let mut failures = Failures::default();
@@ -54,6 +59,9 @@ async fn show(jobs: &JobManager, id: JobId, json: bool, is_first: bool) -> Resul
     if let Some(directory) = directory {
         line(&mut out, "kept in", directory.display())?;
     }
+    if let Some(usual) = usual(jobs, &job, now).await? {
+        line(&mut out, "usual time", usual)?;
+    }
     let last = last_lines(jobs, &job).await?;
     if !last.is_empty() {
         writeln!(out, "\nlast output:")?;
@@ -62,6 +70,26 @@ async fn show(jobs: &JobManager, id: JobId, json: bool, is_first: bool) -> Resul
         }
     }
     Ok(())
+}
+
+/// Returns how long jobs of this name usually take, and how this one compares.
+async fn usual(jobs: &JobManager, job: &Job, now: Timestamp) -> Result<Option<String>> {
+    let Some(name) = job.spec.name.clone() else { return Ok(None) };
+    let query =
+        Query::default().with_name(Some(name)).with_project(job.spec.project.clone()).with_limit(Some(COMPARED));
+    let others = jobs.list(&query).await?.jobs;
+    Ok(Usual::of(job, &others, now).map(|usual| {
+        let compared = match usual.ratio {
+            ratio if job.state.outcome().is_none() => match ratio >= SLOWER {
+                true => format!("; this one has taken {ratio:.1} times as long so far"),
+                false => String::new(),
+            },
+            ratio if ratio >= SLOWER => format!("; this one took {ratio:.1} times as long"),
+            ratio if ratio <= 1.0 / SLOWER => format!("; this one took {:.0} % of that", ratio * 100.0),
+            _ => "; this one took about as long".to_owned(),
+        };
+        format!("{}, the median of {} earlier runs{compared}", short_duration(usual.time), usual.runs)
+    }))
 }
 
 /// Returns a sentence on how the job ended, or on its current state.

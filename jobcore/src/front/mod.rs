@@ -11,6 +11,7 @@
 // - `failure.rs`: hints and exit codes
 // - `report.rs`, `text.rs`, `notify.rs`: printing, and notifications by the terminal
 // - `moment.rs`, `restart.rs`: times and restart rules as people write them
+// - `stats.rs`: what jobs did over a time
 // - `caller.rs`: the caller, and its project
 // - `process.rs`: kernel services for front ends
 // - `skill.md`: a skill that teaches agents when and how to use jobs
@@ -28,6 +29,7 @@ mod properties;
 pub mod report;
 mod restart;
 pub mod settings;
+pub mod stats;
 pub mod store_settings;
 pub mod text;
 
