@@ -65,7 +65,8 @@ fn the_settings_of_a_store_are_listed_with_their_defaults() {
     let table = page.split("## Of a store").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).collect();
     let refused = String::from_utf8(jobcli("", &["config", "set", "nosuch", "1"]).stderr).unwrap();
-    let known = refused.lines().next().unwrap().split("the settings are ").nth(1).unwrap_or_else(|| panic!("{refused}"));
+    let known =
+        refused.lines().next().unwrap().split("the settings are ").nth(1).unwrap_or_else(|| panic!("{refused}"));
     let known: Vec<_> = known.split(", ").flat_map(|keys| keys.split(" and ")).collect();
     let listed: Vec<_> = rows.iter().map(|row| row.split('`').nth(1).unwrap()).collect();
     assert_eq!(listed, known);
