@@ -240,7 +240,10 @@ mod tests {
             let shapes = jobs.reports(&[running, second.clone(), fourth.clone()]).await;
             let short: Vec<_> = shapes.iter().map(|shape| shape.queued.as_ref().map(InQueue::in_short)).collect();
             assert_eq!(short, [None, Some("#2: 1 of 1 in web".to_owned()), Some("#2: 3 of 3".to_owned())]);
-            assert_eq!(shapes[1].queued.as_ref().map(|queued| queued.since), Some(second.submitted_at));
+            assert_eq!(
+                shapes[1].queued.as_ref().map(|queued| queued.since),
+                Some(to_milliseconds(second.submitted_at))
+            );
             jobs.pause_queue(Some(&name("web")), true).await.unwrap();
             assert_eq!(why(&second).await.as_deref(), Some("group web is paused, position 2"));
             jobs.pause_queue(None, true).await.unwrap();
