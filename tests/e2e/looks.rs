@@ -338,13 +338,20 @@ fn a_wait_shows_what_it_waits_for_on_a_terminal_only() {
     let wait = format!("stty cols 60 rows 24; {} wait build", quoted(JOBCLI));
     let mut command = env.command(script);
     command.args(["--quiet", "--flush", "--return", "--command", &wait]).arg(&typescript);
-    let mut waiter = command.env("SHELL", "/bin/sh").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let mut waiter = command
+        .env("SHELL", "/bin/sh")
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     let written = || String::from_utf8_lossy(&std::fs::read(&typescript).unwrap_or_default()).into_owned();
     wait_for("its line", || written().contains("  linking").then_some(()));
     touch(&env, "go");
     assert_eq!(waiter.wait().unwrap().code(), Some(3));
     let written = written();
-    assert!(written.contains(&format!("build ({})  ", &id[id.len() - 8..])), "{written:?}");
+    let short = env.job(&id)["short_id"].as_str().unwrap().to_owned();
+    assert!(written.contains(&format!("build ({short})  ")), "{written:?}");
     assert!(written.contains("failed with exit code 3"), "{written:?}");
     assert!(!written.contains("\u{1b}[2J"), "output cannot control the terminal: {written:?}");
     let ran = env.run(["wait", "build"]);
