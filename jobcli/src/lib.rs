@@ -6,7 +6,7 @@
 // - `habits.rs`, `cli/`, `help.rs`, `complete.rs`: the command line, its help, and shell completion
 // - `project/`: files that define the jobs of a project
 // - `commands/`: the verbs
-// - `ui.rs`, `terminal.rs`: printing
+// - `ui.rs`, `terminal.rs`, `progress.rs`: printing
 // - `top/`: the full-screen view of jobs
 // - `reference.rs`: docs/cli.md
 
@@ -15,6 +15,7 @@ mod commands;
 mod complete;
 mod habits;
 mod help;
+mod progress;
 mod project;
 pub mod reference;
 mod terminal;

@@ -1,12 +1,14 @@
 //! What people see on a terminal: tables that fit, and nothing that the terminal would obey.
 
 use std::os::unix::fs::symlink;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use jobcore::stop::StopOptions;
 use jobcore::words::quoted;
 use jobcore::{FileStore, JobManager, LocalRunner, escape};
 
+use crate::background::{touch, until};
 use crate::needs;
 use crate::support::{JOBCLI, Ran, TestEnv, script, wait_for};
 
@@ -324,4 +326,34 @@ fn the_resources_of_a_running_job_are_shown() {
     env.ok(["kill", &id]);
     let job = env.job(&id);
     assert!(job.get("memory_bytes").is_none() && job.get("processes").is_none(), "{job}");
+}
+
+#[test]
+fn a_wait_shows_what_it_waits_for_on_a_terminal_only() {
+    let Some(script) = needs::program("script") else { return };
+    let env = TestEnv::new();
+    let line = format!("printf 'compiling 1 of 2\\n\\033[2Jlinking\\n'; {}; exit 3", until("go"));
+    let id = env.ok(["run", "--name", "build", &line]);
+    let typescript = env.dir().join("typescript");
+    let wait = format!("stty cols 60 rows 24; {} wait build", quoted(JOBCLI));
+    let mut command = env.command(script);
+    command.args(["--quiet", "--flush", "--return", "--command", &wait]).arg(&typescript);
+    let mut waiter = command
+        .env("SHELL", "/bin/sh")
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let written = || String::from_utf8_lossy(&std::fs::read(&typescript).unwrap_or_default()).into_owned();
+    wait_for("its line", || written().contains("  linking").then_some(()));
+    touch(&env, "go");
+    assert_eq!(waiter.wait().unwrap().code(), Some(3));
+    let written = written();
+    let short = env.job(&id)["short_id"].as_str().unwrap().to_owned();
+    assert!(written.contains(&format!("build ({short})  ")), "{written:?}");
+    assert!(written.contains("failed with exit code 3"), "{written:?}");
+    assert!(!written.contains("\u{1b}[2J"), "output cannot control the terminal: {written:?}");
+    let ran = env.run(["wait", "build"]);
+    assert!(!ran.stderr.contains("linking") && ran.stderr.contains("failed with exit code 3"), "{ran}");
 }

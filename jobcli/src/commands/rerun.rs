@@ -12,6 +12,7 @@ use super::run::print_submitted;
 use super::select::{Asked, Which, asked};
 use super::{Result, code_of, ending, unless_interrupted};
 use crate::cli::Rerun;
+use crate::progress::while_waiting;
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Rerun) -> Result {
     let mut failures = Failures::default();
@@ -37,7 +38,8 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Rerun
     let mut code = failures.code().unwrap_or_default();
     if arguments.wait {
         for job in &mut submitted {
-            match unless_interrupted(&job.id.short(), async { Ok(jobs.wait_for(job.id).await?) }).await? {
+            let ended = async { Ok(while_waiting(jobs, &[job.id], jobs.wait_for(job.id)).await?) };
+            match unless_interrupted(&job.id.short(), ended).await? {
                 Err(interrupted) => return Ok(interrupted),
                 Ok(ended) => *job = ended,
             }

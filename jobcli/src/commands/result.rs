@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::progress;
 use jobcore::Job;
 use jobcore::front::text::message;
 use jobcore::front::{Failure, codes};
@@ -19,7 +20,7 @@ pub(super) fn code_of(job: &Job) -> u8 {
 /// Prints a message on standard error, apart from the data.
 pub(super) fn tell(text: &str) {
     // If standard error cannot be written, there is no one to notify.
-    let _ = writeln!(anstream::stderr(), "{}", message(text));
+    progress::above(|| drop(writeln!(anstream::stderr(), "{}", message(text))));
 }
 
 /// Waits for a future or for Ctrl-C. After Ctrl-C, prints how to come back, and returns the exit code for that.
@@ -31,7 +32,7 @@ pub(super) async fn unless_interrupted<T>(
         done = what => done.map(Ok),
         _ = tokio::signal::ctrl_c() => {
             // Start a new line after the `^C` that the terminal shows.
-            let _ = writeln!(std::io::stderr());
+            progress::above(|| drop(writeln!(std::io::stderr())));
             tell(&format!("detached; nothing was stopped. Come back with `jobcli wait {job}` or `jobcli tail -f {job}`"));
             Ok(Err(ExitCode::from(codes::DETACHED)))
         }

@@ -22,6 +22,7 @@ use super::output::{Sink, follow, print_view};
 use super::select::find;
 use super::{Result, code_of, ending, inbox, tell, unless_interrupted};
 use crate::cli::{Cli, Queueing, Run, StdinFrom, Terminal};
+use crate::progress::while_waiting;
 use crate::ui;
 
 /// Starts a job. It reads from `stdin` unless the arguments name another input.
@@ -75,15 +76,16 @@ pub(super) async fn run(
     if !wait && !follows {
         return Ok(ExitCode::SUCCESS);
     }
-    let print = async {
-        if follows {
-            print_output(jobs, &job).await?;
-        }
-        Ok::<_, Failure>(())
-    };
     let ended = async {
-        print.await?;
-        Ok(jobs.wait_for(job.id).await?)
+        let ended = jobs.wait_for(job.id);
+        Ok(match (follows, quiet) {
+            (true, _) => {
+                print_output(jobs, &job).await?;
+                ended.await?
+            }
+            (false, true) => ended.await?,
+            (false, false) => while_waiting(jobs, &[job.id], ended).await?,
+        })
     };
     match unless_interrupted(&job.id.short(), ended).await? {
         Err(code) => Ok(code),
@@ -98,7 +100,11 @@ pub(super) async fn run(
 /// Waits until a job is ready.
 async fn become_ready(jobs: &JobManager, job: &Job, quiet: bool) -> Result {
     let options = WaitOptions::default().with_until(Until::Ready);
-    let waiting = async { Ok(jobs.wait_until(&[job.id], &options).await?) };
+    let waiting = async {
+        let ids = [job.id];
+        let waiting = jobs.wait_until(&ids, &options);
+        Ok(if quiet { waiting.await? } else { while_waiting(jobs, &ids, waiting).await? })
+    };
     let waited = match unless_interrupted(&job.id.short(), waiting).await? {
         Ok(waited) => waited,
         Err(code) => return Ok(code),

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{Result, ending, run, spec, tell, unless_interrupted};
 use crate::cli::{Down, Run, Up};
+use crate::progress::while_waiting;
 use crate::project::Project;
 
 /// The label of jobs started by `up`. Its value changes with the definition of the job in the file.
@@ -143,7 +144,7 @@ async fn become_ready(jobs: &JobManager, ids: &BTreeMap<Name, JobId>) -> Result 
         return Ok(ExitCode::SUCCESS);
     }
     let options = WaitOptions::default().with_until(Until::Ready);
-    let ready = async { Ok(jobs.wait_until(&waiting, &options).await?) };
+    let ready = async { Ok(while_waiting(jobs, &waiting, jobs.wait_until(&waiting, &options)).await?) };
     let references = waiting.iter().map(|id| id.short()).collect::<Vec<_>>().join(" ");
     let waited = match unless_interrupted(&references, ready).await? {
         Ok(waited) => waited,

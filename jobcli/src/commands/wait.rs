@@ -10,6 +10,7 @@ use jobcore::{Job, JobId, JobManager, escape};
 use super::select::{Asked, Which, asked};
 use super::{Result, agent, code_of, ending, inbox, tell, unless_interrupted};
 use crate::cli::Wait;
+use crate::progress::while_waiting;
 
 pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait) -> Result {
     let mut failures = Failures::default();
@@ -37,7 +38,10 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait)
                 ending::tell_of(job);
             }
         });
-    let waiting = async { Ok(jobs.wait_until(&ids, &options).await?) };
+    let waiting = async {
+        let waiting = jobs.wait_until(&ids, &options);
+        Ok(if arguments.quiet { waiting.await? } else { while_waiting(jobs, &ids, waiting).await? })
+    };
     let references = match arguments.ids.is_empty() {
         true => ids.iter().map(|id| id.short()).collect::<Vec<_>>().join(" "),
         false => arguments.ids.join(" "),

@@ -166,7 +166,7 @@ fn ran(job: &Job, now: Timestamp) -> Option<Duration> {
 fn name_of(job: &Job) -> String {
     match &job.spec.name {
         Some(name) => name.to_string(),
-        None => job.shape(Timestamp::UNIX_EPOCH).command_line().lines().next().unwrap_or_default().to_owned(),
+        None => job.spec.command.line().lines().next().unwrap_or_default().to_owned(),
     }
 }
 
