@@ -1,6 +1,7 @@
 //! What a terminal shows while jobs are waited for: a line for each, with its time and the last line of its output.
 
 use std::io::IsTerminal;
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,8 +24,9 @@ const WIDEST: usize = 300;
 /// The lines that are being shown.
 static LINES: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
-/// Waits for a future that waits for jobs, and shows them meanwhile if standard error is a terminal.
-pub(crate) async fn while_waiting<T>(jobs: &JobManager, ids: &[JobId], what: impl Future<Output = T>) -> T {
+/// Waits for a future that waits for jobs, and shows them meanwhile if standard error is a terminal. The future is pinned, since
+/// such futures are large, and moving one costs more than the rest of a short wait.
+pub(crate) async fn while_waiting<T>(jobs: &JobManager, ids: &[JobId], what: Pin<&mut impl Future<Output = T>>) -> T {
     if !std::io::stderr().is_terminal() {
         return what.await;
     }
@@ -33,7 +35,7 @@ pub(crate) async fn while_waiting<T>(jobs: &JobManager, ids: &[JobId], what: imp
     tokio::select! {
         biased;
         done = what => done,
-        never = show(jobs, ids, target) => match never {},
+        never = Box::pin(show(jobs, ids, target)) => match never {},
     }
 }
 

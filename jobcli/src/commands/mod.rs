@@ -3,8 +3,8 @@
 // In the order in which to read them:
 // - `result.rs`, `select.rs`: the result of a verb, and which jobs it is about
 // - `run.rs`, `order.rs`, `spec.rs`, `up.rs`, `delegate.rs`, `adopt.rs`: starting jobs, and adopting a process
-// - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `reading.rs`, `several.rs`, `agent.rs`, `events.rs`, `stats.rs`,
-//   `usage.rs`: showing jobs
+// - `list.rs`, `show.rs`, `status.rs`, `output.rs`, `reading.rs`, `several.rs`, `agent.rs`, `events.rs`: showing jobs
+// - `stats.rs`, `usage.rs`: summing up what jobs did and cost
 // - `inbox.rs`, `hook/`, `statusline.rs`, `skill.rs`: agents, and what their hosts call
 // - `wait.rs`, `ending.rs`: waiting, and how a job ended
 // - `send.rs`, `attach.rs`, `pause.rs`, `kill.rs`: acting on running jobs

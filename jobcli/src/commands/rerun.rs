@@ -1,5 +1,6 @@
 use std::ffi::OsString;
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
 
 use jobcore::environment::assignment;
@@ -38,7 +39,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Rerun
     let mut code = failures.code().unwrap_or_default();
     if arguments.wait {
         for job in &mut submitted {
-            let ended = async { Ok(while_waiting(jobs, &[job.id], jobs.wait_for(job.id)).await?) };
+            let ended = async { Ok(while_waiting(jobs, &[job.id], pin!(jobs.wait_for(job.id))).await?) };
             match unless_interrupted(&job.id.short(), ended).await? {
                 Err(interrupted) => return Ok(interrupted),
                 Ok(ended) => *job = ended,

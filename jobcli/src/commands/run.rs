@@ -1,6 +1,7 @@
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -77,7 +78,7 @@ pub(super) async fn run(
         return Ok(ExitCode::SUCCESS);
     }
     let ended = async {
-        let ended = jobs.wait_for(job.id);
+        let ended = pin!(jobs.wait_for(job.id));
         Ok(match (follows, quiet) {
             (true, _) => {
                 print_output(jobs, &job).await?;
@@ -102,7 +103,7 @@ async fn become_ready(jobs: &JobManager, job: &Job, quiet: bool) -> Result {
     let options = WaitOptions::default().with_until(Until::Ready);
     let waiting = async {
         let ids = [job.id];
-        let waiting = jobs.wait_until(&ids, &options);
+        let waiting = pin!(jobs.wait_until(&ids, &options));
         Ok(if quiet { waiting.await? } else { while_waiting(jobs, &ids, waiting).await? })
     };
     let waited = match unless_interrupted(&job.id.short(), waiting).await? {

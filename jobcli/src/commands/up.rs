@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
 
 use clap::{Args, FromArgMatches};
@@ -144,7 +145,7 @@ async fn become_ready(jobs: &JobManager, ids: &BTreeMap<Name, JobId>) -> Result 
         return Ok(ExitCode::SUCCESS);
     }
     let options = WaitOptions::default().with_until(Until::Ready);
-    let ready = async { Ok(while_waiting(jobs, &waiting, jobs.wait_until(&waiting, &options)).await?) };
+    let ready = async { Ok(while_waiting(jobs, &waiting, pin!(jobs.wait_until(&waiting, &options))).await?) };
     let references = waiting.iter().map(|id| id.short()).collect::<Vec<_>>().join(" ");
     let waited = match unless_interrupted(&references, ready).await? {
         Ok(waited) => waited,

@@ -1,4 +1,5 @@
 use std::io::{IsTerminal, Write};
+use std::pin::pin;
 use std::process::ExitCode;
 
 use jobcore::clock::Timestamp;
@@ -39,7 +40,7 @@ pub(super) async fn run(jobs: &JobManager, settings: &Settings, arguments: Wait)
             }
         });
     let waiting = async {
-        let waiting = jobs.wait_until(&ids, &options);
+        let waiting = pin!(jobs.wait_until(&ids, &options));
         Ok(if arguments.quiet { waiting.await? } else { while_waiting(jobs, &ids, waiting).await? })
     };
     let references = match arguments.ids.is_empty() {
