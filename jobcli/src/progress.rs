@@ -71,14 +71,14 @@ async fn show(jobs: &JobManager, ids: &[JobId], target: ProgressDrawTarget) -> s
     tokio::time::sleep(PATIENCE).await;
     let lines = Lines::new(target);
     let mut bars: Vec<ProgressBar> = Vec::new();
+    let mut left = ids.to_vec();
     loop {
-        let shown = unfinished(jobs, ids).await;
-        let rest = shown.len().saturating_sub(SHOWN);
+        let shown = unfinished(jobs, &mut left).await;
         let mut texts = Vec::new();
-        for (job, shape) in shown.iter().take(SHOWN) {
+        for (job, shape) in &shown {
             texts.push(line(jobs, job, shape).await);
         }
-        texts.extend((rest > 0).then(|| format!("and {rest} more")));
+        texts.extend((left.len() > SHOWN).then(|| format!("{SHOWN} of {} jobs are shown", ids.len())));
         while bars.len() < texts.len() {
             bars.push(lines.0.add(ProgressBar::new_spinner().with_style(style())));
         }
@@ -97,15 +97,19 @@ fn style() -> ProgressStyle {
     ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// Returns the jobs that have not ended. One that cannot be read has no line.
-async fn unfinished(jobs: &JobManager, ids: &[JobId]) -> Vec<(Job, JobShape)> {
+/// Returns the first jobs that have not ended, and drops those before them that have, or that cannot be read. The others are
+/// not looked at, however many there are.
+async fn unfinished(jobs: &JobManager, left: &mut Vec<JobId>) -> Vec<(Job, JobShape)> {
     let mut found = Vec::new();
-    for id in ids {
-        if let Ok(job) = jobs.look(*id).await
-            && !job.status().is_final()
-            && let Ok(shape) = jobs.report(&job).await
-        {
-            found.push((job, shape));
+    while found.len() < SHOWN
+        && let Some(id) = left.get(found.len())
+    {
+        match jobs.look(*id).await {
+            Ok(job) if !job.status().is_final() => match jobs.report(&job).await {
+                Ok(shape) => found.push((job, shape)),
+                Err(_) => drop(left.remove(found.len())),
+            },
+            _ => drop(left.remove(found.len())),
         }
     }
     found

@@ -54,6 +54,31 @@ pub struct Job {
     pub next_attempt_at: Option<Timestamp>,
 }
 
+#[cfg(test)]
+impl Job {
+    /// A job of which nothing is known but this, for tests.
+    pub(crate) fn sample(id: JobId, submitted_at: Timestamp, spec: JobSpec, state: State) -> Self {
+        Self {
+            id,
+            submitted_at,
+            spec: Box::new(spec),
+            state,
+            pid: None,
+            held: false,
+            output: OutputSize::default(),
+            waiting: None,
+            stalled_at: None,
+            place: Place::default(),
+            paused: Duration::ZERO,
+            ready_at: None,
+            lease_until: None,
+            attempt: 1,
+            attempts: Vec::new(),
+            next_attempt_at: None,
+        }
+    }
+}
+
 impl Job {
     /// Returns the view for showing its output: cleaned if it was drawn on a terminal.
     pub fn view(&self) -> View {

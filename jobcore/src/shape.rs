@@ -438,27 +438,15 @@ mod tests {
     #[test]
     fn the_golden_file_pins_the_shape() {
         use crate::Outcome;
-        use crate::queue::Place;
         use crate::state::Run;
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let id: JobId = "01a1fdae-f732-79d8-863c-36d74826f0c8".parse().unwrap();
+        let submitted_at = at("2026-11-21T10:00:00Z");
         let job = |spec: JobSpec, state, pid, output| Job {
-            id,
-            submitted_at: at("2026-11-21T10:00:00Z"),
-            spec: Box::new(spec),
-            state,
             pid,
             held: true,
             output,
-            waiting: None,
-            stalled_at: None,
-            place: Place::default(),
-            paused: std::time::Duration::ZERO,
-            ready_at: None,
-            lease_until: None,
-            attempt: 1,
-            attempts: Vec::new(),
-            next_attempt_at: None,
+            ..Job::sample(id, submitted_at, spec, state)
         };
         let shell = || {
             JobSpec::shell("make && make test")

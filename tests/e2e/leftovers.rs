@@ -47,6 +47,18 @@ fn leftovers_of_ended_jobs_are_listed_and_stopped() {
 }
 
 #[test]
+fn a_leftover_that_was_adopted_is_not_listed() {
+    let env = TestEnv::new();
+    let (_, pid) = left_behind(&env);
+    let id = env.ok(["adopt", "--quiet", &pid.to_string()]);
+    let listed = env.run(["gc", "--stop"]);
+    assert_eq!((listed.code, listed.stdout.as_str()), (Some(0), ""), "{listed}");
+    assert!(is_alive(pid) && env.status(&id) == "running", "its environment names the job that started it");
+    env.ok(["kill", &id]);
+    assert!(!is_alive(pid));
+}
+
+#[test]
 fn long_running_jobs_are_listed_and_stopped_on_request() {
     let env = TestEnv::new();
     let old = env.submit("exec sleep 1000");

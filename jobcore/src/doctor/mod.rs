@@ -150,26 +150,49 @@ impl Doctor {
     }
 }
 
-/// Reports the versions of the supervisors of running jobs, in words; nothing if there are none.
+/// Reports the versions of the supervisors of running jobs; nothing if there are none.
 async fn supervisors(jobs: &JobManager) -> Result<Option<String>> {
-    const OWN: &str = env!("CARGO_PKG_VERSION");
     let running = Query::default().with_statuses(vec![Status::Running, Status::Paused]).with_limit(None);
-    let mut others = BTreeMap::<_, u64>::new();
-    let mut number = 0;
+    let mut versions = Vec::new();
     for job in jobs.list(&running).await?.jobs {
         let start = jobs.store().evidence(job.id).await?.start;
         // Jobs that run within another program have no supervisor.
-        let Some(start) = start.filter(|start| start.dedicated) else { continue };
-        number += 1;
-        let version = version(&start.holder).unwrap_or_else(|| "unknown".to_owned());
-        if version != OWN {
+        versions.extend(start.filter(|start| start.dedicated).map(|start| version(&start.holder)));
+    }
+    Ok(in_words(&versions, env!("CARGO_PKG_VERSION")))
+}
+
+/// Describes the versions of supervisors, which may be unknown, beside that of this program; nothing if there are none.
+fn in_words(versions: &[Option<String>], own: &str) -> Option<String> {
+    let mut others = BTreeMap::<_, u64>::new();
+    for version in versions.iter().map(|version| version.as_deref().unwrap_or("unknown")) {
+        if version != own {
             *others.entry(version).or_default() += 1;
         }
     }
-    let all = counted(number, "supervisor", "supervisors");
-    if others.is_empty() {
-        return Ok((number > 0).then(|| format!("{all} of running jobs, of this version ({OWN})")));
-    }
+    let all = counted(u64::try_from(versions.len()).unwrap_or(u64::MAX), "running job has a", "running jobs have a");
     let others: Vec<_> = others.into_iter().map(|(version, number)| format!("{number} of version {version}")).collect();
-    Ok(Some(format!("{all} of running jobs, {} (this is {OWN}): those jobs continue", others.join(", "))))
+    match (versions, others.as_slice()) {
+        ([], _) => None,
+        (_, []) => Some(format!("{all} supervisor of this version ({own})")),
+        _ => Some(format!("{all} supervisor, {}; this is {own}, and they continue", others.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn supervisors_of_other_versions_are_counted() {
+        let versions =
+            |versions: &[&str]| versions.iter().map(|version| Some((*version).to_owned())).collect::<Vec<_>>();
+        assert_eq!(in_words(&[], "0.2.0"), None);
+        let words = in_words(&versions(&["0.2.0"]), "0.2.0").unwrap();
+        assert_eq!(words, "1 running job has a supervisor of this version (0.2.0)");
+        let mixed = [versions(&["0.2.0", "0.1.0", "0.1.0"]), vec![None]].concat();
+        let words = in_words(&mixed, "0.2.0").unwrap();
+        let expected = "4 running jobs have a supervisor, 2 of version 0.1.0, 1 of version unknown; this is 0.2.0, and they continue";
+        assert_eq!(words, expected);
+    }
 }

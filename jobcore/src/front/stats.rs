@@ -183,7 +183,6 @@ fn millis(time: Duration) -> u64 {
 mod tests {
     use super::*;
     use crate::output::OutputSize;
-    use crate::queue::Place;
     use crate::spec::JobSpec;
     use crate::state::{Cause, End, Outcome, Run, State};
 
@@ -206,24 +205,9 @@ mod tests {
             }
             None => State::Running(Run { started_at, supervised: true }),
         };
-        Job {
-            id: JobId::mint(at(submitted), &crate::clock::SystemRandom).unwrap(),
-            submitted_at: at(submitted),
-            spec: Box::new(spec.build().unwrap()),
-            state,
-            pid: None,
-            held: false,
-            output: OutputSize::new(u64::try_from(seconds).unwrap(), 0),
-            waiting: None,
-            stalled_at: None,
-            place: Place::default(),
-            paused: Duration::ZERO,
-            ready_at: None,
-            lease_until: None,
-            attempt: 1,
-            attempts: Vec::new(),
-            next_attempt_at: None,
-        }
+        let id = JobId::mint(at(submitted), &crate::clock::SystemRandom).unwrap();
+        let output = OutputSize::new(u64::try_from(seconds).unwrap(), 0);
+        Job { output, ..Job::sample(id, at(submitted), spec.build().unwrap(), state) }
     }
 
     #[test]

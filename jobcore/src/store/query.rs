@@ -438,7 +438,6 @@ impl fmt::Display for SortKey {
 mod tests {
     use super::*;
     use crate::clock::SystemRandom;
-    use crate::output::OutputSize;
     use crate::state::{Cause, End, Outcome, Run, State};
 
     fn at(second: i64) -> Timestamp {
@@ -457,24 +456,8 @@ mod tests {
             (Some(_), None) => State::Running(Run { started_at, supervised: true }),
             (None, None) => State::Queued,
         };
-        Job {
-            id: JobId::mint(at(0), &SystemRandom).unwrap(),
-            submitted_at: at(0),
-            spec: Box::new(JobSpec::shell(line).cwd("/src").name("web-1".parse().unwrap()).build().unwrap()),
-            state,
-            pid: None,
-            held: false,
-            output: OutputSize::default(),
-            waiting: None,
-            stalled_at: None,
-            place: crate::queue::Place::default(),
-            paused: std::time::Duration::ZERO,
-            ready_at: None,
-            lease_until: None,
-            attempt: 1,
-            attempts: Vec::new(),
-            next_attempt_at: None,
-        }
+        let spec = JobSpec::shell(line).cwd("/src").name("web-1".parse().unwrap()).build().unwrap();
+        Job::sample(JobId::mint(at(0), &SystemRandom).unwrap(), at(0), spec, state)
     }
 
     #[test]

@@ -13,6 +13,7 @@ use rustix::fs::Access;
 
 use super::file;
 use super::oom::OomKills;
+use super::stat::Stat;
 
 /// Where the hierarchy of version 2 is mounted: alone, or beside those of version 1.
 const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
@@ -54,7 +55,8 @@ impl Group {
 
     fn processes(&self) -> HashSet<i32> {
         let text = file::read_text(self.directory.join(PROCESSES)).unwrap_or_default();
-        text.lines().filter_map(|line| line.parse().ok()).collect()
+        // Processes of other pid namespaces have the number 0, which would mean this one.
+        text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect()
     }
 }
 
@@ -89,8 +91,17 @@ impl Freezer {
     }
 
     /// Moves a process into the freezer, unless another program has moved it to a different group. Returns whether it is in.
-    pub(crate) fn take(&self, pid: i32) -> bool {
-        of(pid).as_ref() == Some(&self.0.outside) && self.0.write(PROCESSES, &pid.to_string()).is_ok()
+    pub(crate) fn take(&self, stat: &Stat) -> bool {
+        let number = stat.pid.to_string();
+        if of(stat.pid).as_ref() != Some(&self.0.outside) || self.0.write(PROCESSES, &number).is_err() {
+            return false;
+        }
+        // Groups know numbers only: a process that has got this one meanwhile is moved back.
+        let is_same = Stat::read(stat.pid).is_none_or(|now| now.start_time == stat.start_time);
+        if !is_same {
+            let _ = write(&self.0.outside.join(PROCESSES), &number);
+        }
+        is_same
     }
 
     /// Returns the processes in the freezer, and whether all of them are frozen.
@@ -208,7 +219,12 @@ mod tests {
         let (before, name) = (of(pid), format!("jobcore-test-{pid}.paused"));
         match Freezer::of(pid, &name) {
             Some(freezer) => {
-                assert!(freezer.take(pid) && !freezer.take(pid), "it is in already");
+                let stat = Stat::read(pid).unwrap();
+                let mut another = stat.clone();
+                another.start_time += 1;
+                assert!(!freezer.take(&another), "another process that had this number");
+                assert_eq!(of(pid), before);
+                assert!(freezer.take(&stat) && !freezer.take(&stat), "it is in already");
                 while !freezer.look().1 {
                     std::thread::yield_now();
                 }

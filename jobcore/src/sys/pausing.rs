@@ -50,7 +50,7 @@ impl Standstill {
                 if stat.is_dead() || is_in && is_still || !is_in && stands_still(stat, &asked) {
                     continue;
                 }
-                let is_taken = is_in || self.0.as_ref().is_some_and(|freezer| freezer.take(stat.pid));
+                let is_taken = is_in || self.0.as_ref().is_some_and(|freezer| freezer.take(stat));
                 let stopped = if is_taken { Ok(()) } else { process::signal(stat, Signal::STOP) };
                 let reason = match stopped {
                     Ok(()) => "has not stopped yet".to_owned(),

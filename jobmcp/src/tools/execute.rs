@@ -160,7 +160,7 @@ pub(super) struct Arguments {
     /// CPUs it may run on, such as "0-3,6"
     #[schemars(extend("x-unlisted" = true))]
     cpus: Option<String>,
-    /// Limit on the private memory of each process, such as "2G"
+    /// Limit on the memory of the job, such as "2G"
     #[schemars(extend("x-unlisted" = true))]
     memory: Option<String>,
     #[schemars(extend("x-unlisted" = true))]
